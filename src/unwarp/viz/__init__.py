@@ -1,0 +1,28 @@
+"""Pictures of what a spatial transformer does: sampled regions, the paper's figure, curves, and a report to keep.
+
+Figures are plain `matplotlib.figure.Figure` objects made without pyplot: they need no display, change no global state
+and have not to be closed. matplotlib comes with ``pip install 'unwarp[train]'`` and is loaded on the first drawing.
+"""
+
+from unwarp.viz.curves import error_bars, training_curves
+from unwarp.viz.grids import draw_region, region_lines
+from unwarp.viz.panels import show_image, transformer_figure
+from unwarp.viz.png import encode_png, save_png
+from unwarp.viz.report import Code, Picture, Section, Table, render_report, write_report
+
+__all__ = [
+    "Code",
+    "Picture",
+    "Section",
+    "Table",
+    "draw_region",
+    "encode_png",
+    "error_bars",
+    "region_lines",
+    "render_report",
+    "save_png",
+    "show_image",
+    "training_curves",
+    "transformer_figure",
+    "write_report",
+]

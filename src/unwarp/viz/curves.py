@@ -1,0 +1,131 @@
+"""Errors during training, and errors at its end with how far they can be trusted."""
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from unwarp.errors import ShapeError
+from unwarp.viz.style import FAINT, INK, color_of, plain_axes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+MARKERS = "osD^vP*"
+
+
+def training_curves(
+    curves: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    *,
+    xlabel: str = "epoch",
+    ylabel: str = "test error (%)",
+    log: bool = False,
+    ax: "Axes | None" = None,
+) -> "Axes":
+    """Draw one line a run.
+
+    Args:
+        curves: name of a run -> its ``(x, y)`` values, equally many; a NaN leaves a gap.
+        xlabel: what x is.
+        ylabel: what y is, with its unit.
+        log: whether y is logarithmic.
+        ax: where to draw. Default: new axes.
+
+    Returns:
+        The axes drawn on.
+
+    Raises:
+        ShapeError: a run has not as many x as y.
+    """
+    ax = plain_axes(ax, 6.4, 3.6)
+    for index, (name, (x, y)) in enumerate(curves.items()):
+        if len(x) != len(y):
+            raise ShapeError(f"curves[{name!r}]: expected as many x as y, got {len(x)} and {len(y)}.")
+        # Colour and marker both tell the runs apart: colours alone fail in print.
+        ax.plot(
+            x, y, color=color_of(index), marker=MARKERS[index % len(MARKERS)], markersize=5, linewidth=2, label=name
+        )
+    ax.set_xlabel(xlabel, color=INK)
+    ax.set_ylabel(ylabel, color=INK)
+    _scale(ax, log=log)
+    if curves:
+        ax.legend(frameon=False)
+    return ax
+
+
+def error_bars(
+    errors: Mapping[str, Sequence[float]],
+    *,
+    examples: int | None = None,
+    published: Mapping[str, float] | None = None,
+    xlabel: str = "test error (%)",
+    ax: "Axes | None" = None,
+) -> "Axes":
+    """Draw one bar a model: the mean over its runs, with a whisker of one `spread`.
+
+    Args:
+        errors: name of a model -> the error of each of its runs, in percent.
+        examples: test images, for the spread of a model that ran once.
+        published: errors to compare with, drawn as a diamond; a model may have none.
+        xlabel: what the bars show, with its unit.
+        ax: where to draw. Default: new axes.
+
+    Returns:
+        The axes drawn on.
+
+    Raises:
+        ShapeError: a model has no run.
+    """
+    ax = plain_axes(ax, 6.4, 0.9 + 0.5 * len(errors))
+    for row, (name, runs) in enumerate(errors.items()):
+        if not runs:
+            raise ShapeError(f"errors[{name!r}]: expected the error of at least one run, got none.")
+        _draw_bar(ax, row, statistics.fmean(runs), spread(runs, examples))
+    known = {row: published[name] for row, name in enumerate(errors) if published and name in published}
+    if known:
+        ax.plot(list(known.values()), list(known), "D", color="white", markeredgecolor=INK, zorder=4, label="published")
+        ax.legend(frameon=False)
+    ax.set_yticks(range(len(errors)), list(errors))
+    ax.invert_yaxis()
+    ax.set_xlabel(xlabel, color=INK)
+    ax.set_xlim(left=0)
+    return ax
+
+
+def spread(runs: Sequence[float], examples: int | None) -> float | None:
+    """Standard deviation that an error in percent comes with.
+
+    Args:
+        runs: the error of each run, in percent.
+        examples: test images.
+
+    Returns:
+        Over the runs if there are several; else that of counting errors among ``examples`` images, which is
+        sqrt(p (1 - p) / n); None if neither is known.
+    """
+    if len(runs) > 1:
+        return statistics.stdev(runs)
+    if not examples:
+        return None
+    p = runs[0] / 100
+    return 100 * math.sqrt(p * (1 - p) / examples)
+
+
+def _scale(ax: "Axes", *, log: bool) -> None:
+    ax.grid(axis="y", color=FAINT, linewidth=0.6, alpha=0.6, which="both" if log else "major")
+    ax.set_axisbelow(True)
+    if log:
+        ax.set_yscale("log")
+        # Plain numbers: an error of 0.7 % is not read as 7 x 10^-1.
+        ax.yaxis.set_major_formatter("{x:g}")
+        ax.yaxis.set_minor_formatter("{x:g}")
+    else:
+        ax.set_ylim(bottom=0)
+
+
+def _draw_bar(ax: "Axes", row: int, mean: float, deviation: float | None) -> None:
+    ax.barh(row, mean, height=0.6, color=color_of(row), zorder=2)
+    if deviation is not None:
+        ax.errorbar(mean, row, xerr=deviation, color=INK, capsize=4, linewidth=1.4, zorder=3)
+    text = f"{mean:.2f}" if deviation is None else f"{mean:.2f} ± {deviation:.2f}"
+    ax.annotate(text, (mean + (deviation or 0), row), (8, 0), textcoords="offset points", va="center", color=INK)

@@ -1,0 +1,39 @@
+"""Figures as PNG."""
+
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def encode_png(figure: "Figure", *, dpi: int = 150) -> bytes:
+    """Draw a figure.
+
+    Args:
+        figure: as the other functions of `unwarp.viz` return it; for axes, ``ax.figure``.
+        dpi: pixels an inch.
+
+    Returns:
+        The bytes of a PNG file.
+    """
+    buffer = BytesIO()
+    # No date, no version: the same figure gives the same bytes.
+    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def save_png(figure: "Figure", path: Path | str, *, dpi: int = 150) -> Path:
+    """Draw a figure into a file; folders that are missing are made.
+
+    Returns:
+        The path written.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(encode_png(figure, dpi=dpi))
+    return path
