@@ -1,0 +1,103 @@
+"""torch's own `grid_sample`, behind the same protocol: for comparison, and made safe where torch is not.
+
+torch 2.13 on CPU crashes in the backward pass on NaN grids and returns garbage for half-precision images above about
+128 pixels. Here undefined positions never reach it, and half-precision images are refused.
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from unwarp import coordinates, padding
+from unwarp._typing import Float, Shaped
+from unwarp.backends.base import Case, Sampling
+from unwarp.kernels import Linear, Nearest
+
+_FAR = 2.0**18
+"""Largest normalised coordinate handed to torch: times half an image of 8,192 pixels it still fits 32 bits."""
+
+
+class Aten:
+    """`torch.nn.functional.grid_sample`. Rounds coordinates its own way: an identity transform is not exact."""
+
+    name = "aten"
+
+    def missing(self) -> str | None:
+        return None
+
+    def refuses(self, case: Case) -> str | None:
+        if case.ndim not in (2, 3):
+            return "torch samples images of 2 and 3 dimensions"
+        if not isinstance(case.sampling.kernel, Linear | Nearest):
+            return f"it has no {case.sampling.kernel.name} kernel here"
+        if case.sampling.padding not in ("zeros", "border", "reflection"):
+            return f"torch has no {case.sampling.padding} padding"
+        if case.sampling.antialias:
+            return "torch has no anti-aliasing"
+        if case.image_dtype not in (torch.float32, torch.float64):
+            return f"torch needs a float32 or float64 image, got {case.image_dtype}"
+        return None
+
+    def sample_grid(
+        self,
+        image: Shaped[Tensor, "N channels *in"],
+        grid: Float[Tensor, "T *out D"],
+        scale: Sequence[float],
+        sampling: Sampling,
+        jacobian: Float[Tensor, "T *out D D"] | None = None,
+    ) -> Shaped[Tensor, "T channels *out"]:
+        del jacobian
+        extents = coordinates.half_extents(image.shape[2:], align_corners=sampling.align_corners)
+        factors = [given / extent if extent else 0.0 for given, extent in zip(scale, extents, strict=True)]
+        scaled = grid * torch.tensor(factors, dtype=grid.dtype, device=grid.device)
+        flat = scaled.reshape(scaled.shape[0], *(1,) * (image.ndim - 3), -1, image.ndim - 2)
+        return _grid_sample(image, flat, sampling).reshape(scaled.shape[0], image.shape[1], *scaled.shape[1:-1])
+
+    def warp_matrix(
+        self,
+        image: Shaped[Tensor, "N channels *in"],
+        matrix: Float[Tensor, "T rows D1"],
+        size: Sequence[int],
+        sampling: Sampling,
+    ) -> Shaped[Tensor, "T channels *size"]:
+        points = coordinates.centred_grid(size, dtype=matrix.dtype, device=matrix.device).flatten(0, -2)
+        positions = coordinates.apply_matrix(matrix, points, far=coordinates.FAR_PIXELS)
+        return self.sample_grid(image, positions.unflatten(1, tuple(size)), (1.0,) * len(size), sampling)
+
+    def warp_basis(
+        self,
+        image: Shaped[Tensor, "N channels *in"],
+        coefficients: Float[Tensor, "T K D"],
+        basis: Float[Tensor, "points K"],
+        ratio: Sequence[float],
+        size: Sequence[int],
+        sampling: Sampling,
+    ) -> Shaped[Tensor, "T channels *size"]:
+        points = coordinates.centred_grid(size, dtype=basis.dtype, device=basis.device).flatten(0, -2)
+        positions = points * torch.tensor(ratio, dtype=basis.dtype, device=basis.device) + basis @ coefficients
+        return self.sample_grid(image, positions.unflatten(1, tuple(size)), (1.0,) * len(size), sampling)
+
+
+def _grid_sample(image: Tensor, grid: Tensor, sampling: Sampling) -> Tensor:
+    dtype = torch.promote_types(image.dtype, grid.dtype)
+    undefined = grid.isnan().any(-1)
+    if not padding.has_limit(sampling.padding):
+        undefined = undefined | (grid.abs() > _FAR).any(-1)
+    safe = torch.where(undefined[..., None], 0, grid).clamp(-_FAR, _FAR)
+    sampled = functional.grid_sample(
+        _repeat(image, grid.shape[0]).to(dtype),
+        safe.to(dtype),
+        mode=sampling.kernel.name,
+        padding_mode=sampling.padding,
+        align_corners=sampling.align_corners,
+    )
+    factor = torch.where(undefined, math.nan, 0.0).to(dtype)
+    poison = torch.nan_to_num(grid, 0.0, 0.0, 0.0).sum(-1) * factor
+    return (torch.where(undefined[:, None], 0, sampled) + poison[:, None]).to(image.dtype)
+
+
+def _repeat(image: Tensor, warps: int) -> Tensor:
+    return image if image.shape[0] == warps else image.repeat_interleave(warps // image.shape[0], dim=0)

@@ -1,0 +1,44 @@
+"""Which backend evaluates a case: the only place that looks at the device."""
+
+from unwarp._checks import nearest_names
+from unwarp.backends.base import Backend, Case
+from unwarp.backends.aten import Aten
+from unwarp.backends.reference import Reference
+from unwarp.errors import BackendError, OptionError
+
+BACKENDS: dict[str, Backend] = {backend.name: backend for backend in (Reference(), Aten())}
+
+# aten is by request alone: its own rounding of coordinates moves an identity transform by a fraction of a pixel.
+_PREFERENCE: dict[str, tuple[str, ...]] = {
+    "cpu": ("reference",),
+    "cuda": ("reference",),
+}
+_FALLBACK = ("reference",)
+
+
+def choose(case: Case, requested: str) -> Backend:
+    """The backend for a case: the requested one, or with ``"auto"`` the first preferred one that covers it.
+
+    Raises:
+        OptionError: no backend has that name.
+        BackendError: the requested backend is missing, or does not cover the case; the message says why.
+    """
+    if requested == "auto":
+        names = _PREFERENCE.get(case.device, _FALLBACK)
+        return next(BACKENDS[name] for name in names if _reason(BACKENDS[name], case) is None)
+    if requested not in BACKENDS:
+        known = ", ".join(["auto", *BACKENDS])
+        raise OptionError(f"backend: expected one of {known}, got {requested!r}.{nearest_names(requested, BACKENDS)}")
+    reason = _reason(BACKENDS[requested], case)
+    if reason is not None:
+        raise BackendError(f"backend: {requested!r} cannot evaluate this: {reason}. Use backend='auto'.")
+    return BACKENDS[requested]
+
+
+def available_backends() -> dict[str, str | None]:
+    """Each backend's name, and the reason why it is missing on this machine or ``None``."""
+    return {name: backend.missing() for name, backend in BACKENDS.items()}
+
+
+def _reason(backend: Backend, case: Case) -> str | None:
+    return backend.missing() or backend.refuses(case)

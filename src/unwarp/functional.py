@@ -1,0 +1,238 @@
+"""The three functions everything else is made of: `make_grid`, `sample`, `warp`."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from unwarp import _checks, coordinates, kernels, padding, transforms
+from unwarp._typing import Float, Shaped, Size
+from unwarp.backends import Backend, Case, Sampling, choose
+from unwarp.backends.base import Op
+from unwarp.errors import ShapeError
+from unwarp.kernels import AbstractKernel
+from unwarp.transforms import AbstractDisplacement, AbstractMatrixTransform, AbstractSpline, AbstractTransform
+
+FillValue = float | Sequence[float] | Tensor
+
+
+def make_grid(
+    size: Size,
+    *,
+    align_corners: bool = False,
+    dtype: torch.dtype | None = None,
+    device: torch.device | str | None = None,
+) -> Float[Tensor, "*size D"]:
+    """Normalised coordinates of the pixels of an image.
+
+    Convention: -1..1 spans the image, ``size`` in tensor order ``(d, h, w)``, points in ``(x, y, z)`` order.
+
+    Args:
+        size: pixels along each axis; an integer for a 1D signal.
+        align_corners: whether -1 and 1 are the centres of the border pixels, or their outer edges.
+
+    Returns:
+        ``(*size, D)``.
+
+    Raises:
+        ShapeError: a size is not a positive integer.
+
+    Example:
+        >>> make_grid((1, 4))[0, :, 0]
+        tensor([-0.7500, -0.2500,  0.2500,  0.7500])
+    """
+    sizes = _checks.size(size, 1 if isinstance(size, int) else len(size))
+    return coordinates.regular_grid(
+        sizes,
+        align_corners=align_corners,
+        dtype=dtype or torch.get_default_dtype(),
+        device=None if device is None else torch.device(device),
+    )
+
+
+def sample(
+    image: Shaped[Tensor, "batch channels *in"],
+    grid: Float[Tensor, "batch *out D"],
+    *,
+    mode: str | AbstractKernel = "bilinear",
+    padding_mode: str = "zeros",
+    fill_value: FillValue = 0.0,
+    align_corners: bool = False,
+    antialias: bool = False,
+    backend: str = "auto",
+) -> Shaped[Tensor, "batch channels *out"]:
+    """Sample an image at given positions, like `torch.nn.functional.grid_sample` for any kernel and dimension.
+
+    Convention: positions are normalised, last axis ``(x, y, z)``, -1..1 spans the image.
+
+    Args:
+        image: ``(batch, channels, *in)`` with 1 to 3 spatial dimensions. Integer and bool images with
+            ``mode="nearest"`` only.
+        grid: ``(batch, *out, D)`` with any number of output axes. A batch of 1, here or in ``image``, serves all.
+        mode: name of a kernel, or a kernel object.
+        padding_mode: ``"zeros"``, ``"border"``, ``"reflection"``, ``"circular"``, or ``"fill"``.
+        fill_value: a number or one value a channel: what samples outside of the image get with ``"fill"``.
+        align_corners: whether -1 and 1 are the centres of the border pixels, or their outer edges.
+        antialias: widen the kernel where the grid shrinks the image.
+        backend: ``"auto"``, or a name of `unwarp.available_backends`.
+
+    Returns:
+        ``(batch, channels, *out)`` in the image's dtype. Coordinates and sums are float32 at least. A NaN position
+        gives NaN; infinite positions give the limit of the padding, NaN where it has none.
+
+    Raises:
+        ShapeError, DtypeError, DeviceError, OptionError, BackendError: an argument is wrong; the message says which.
+    """
+    sampling = _sampling(image, mode, padding_mode, fill_value, align_corners, antialias)
+    ndim = image.ndim - 2
+    _check_grid(grid, image, ndim)
+    with _full_precision(image):
+        points = grid.to(coordinates.point_dtype(image, grid)).expand(max(len(grid), len(image)), *grid.shape[1:])
+        chosen = _choose("grid", image, points, sampling, backend)
+        scale = coordinates.half_extents(image.shape[2:], align_corners=align_corners)
+        return chosen.sample_grid(image, points, scale, sampling)
+
+
+def warp(
+    image: Shaped[Tensor, "batch channels *in"],
+    theta: Float[Tensor, "batch *theta"],
+    transform: str | AbstractTransform,
+    size: Size | None = None,
+    *,
+    mode: str | AbstractKernel = "bilinear",
+    padding_mode: str = "zeros",
+    fill_value: FillValue = 0.0,
+    align_corners: bool = False,
+    antialias: bool = False,
+    backend: str = "auto",
+) -> Shaped[Tensor, "batch channels *size"]:
+    """Warp images: every output pixel is sampled where its transform puts it in the input.
+
+    V[p] = sum over pixels q of U[q] k(T_theta(p) - q): the paper's eq. 1 and 3 in one call, without a grid in memory
+    where the backend has fused ops. The identity theta returns the image exactly.
+
+    Convention: theta maps output to input, in normalised coordinates ``(x, y, z)``.
+
+    Args:
+        image: ``(batch, channels, *in)`` with 1 to 3 spatial dimensions; a batch of 1 serves any batch of theta.
+        theta: ``(batch, *theta_shape)``; or ``(batch, k, *theta_shape)`` for k warps of each image. May be float32
+            beside a half-precision image. A batch of 1 serves any batch of images.
+        transform: a transform, or its name.
+        size: spatial size of the output, in tensor order; the image's own by default.
+        mode, padding_mode, fill_value, align_corners, antialias, backend: as in `sample`.
+
+    Returns:
+        ``(batch, channels, *size)``, or ``(batch, k, channels, *size)``, in the image's dtype.
+
+    Raises:
+        ShapeError, DtypeError, DeviceError, OptionError, BackendError: an argument is wrong; the message says which.
+
+    Example:
+        >>> image = torch.arange(4.0).view(1, 1, 1, 4)
+        >>> flip = torch.tensor([[[-1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]])
+        >>> warp(image, flip, "affine")
+        tensor([[[[3., 2., 1., 0.]]]])
+    """
+    sampling = _sampling(image, mode, padding_mode, fill_value, align_corners, antialias)
+    family = transforms.resolve(transform, image.ndim - 2)
+    sizes = _checks.size(image.shape[2:] if size is None else size, family.ndim)
+    flat, batch = _flatten_theta(theta, family, image)
+    with _full_precision(image):
+        warped = _warp(image, flat, family, sizes, sampling, backend)
+    return warped.unflatten(0, batch)
+
+
+def _warp(
+    image: Tensor,
+    theta: Tensor,
+    family: AbstractTransform,
+    size: tuple[int, ...],
+    sampling: Sampling,
+    backend: str,
+) -> Tensor:
+    sizes_in, aligned = image.shape[2:], sampling.align_corners
+    points = theta.to(coordinates.point_dtype(image, theta))
+    if isinstance(family, AbstractMatrixTransform):
+        matrix = coordinates.pixel_matrix(family.matrix(points), sizes_in, size, align_corners=aligned)
+        rows = matrix if family.projective else matrix[..., : family.ndim, :]
+        return _choose("matrix", image, rows, sampling, backend).warp_matrix(image, rows, size, sampling)
+    scale = coordinates.half_extents(sizes_in, align_corners=aligned)
+    if isinstance(family, AbstractSpline):
+        # theta itself, not its up-cast copy: the control points are rounded as it is, so that the identity stays exact.
+        coefficients = family.coefficients(theta).to(points.dtype) * _vector(scale, points)
+        basis = family.grid_basis(size, align_corners=aligned, dtype=points.dtype, device=points.device)
+        ratio = coordinates.extent_ratios(sizes_in, size, align_corners=aligned)
+        chosen = _choose("basis", image, coefficients, sampling, backend)
+        return chosen.warp_basis(image, coefficients, basis, ratio, size, sampling)
+    positions = _positions(theta, points, family, sizes_in, size, aligned)
+    chosen = _choose("grid", image, positions, sampling, backend)
+    return chosen.sample_grid(image, positions, (1.0,) * family.ndim, sampling)
+
+
+def _positions(
+    theta: Tensor,
+    points: Tensor,
+    family: AbstractTransform,
+    size_in: Sequence[int],
+    size: tuple[int, ...],
+    align_corners: bool,
+) -> Float[Tensor, "T *size D"]:
+    """Centred input pixels of every output pixel, for families that are neither a matrix nor a basis."""
+    options = {"dtype": points.dtype, "device": points.device}
+    grid = coordinates.regular_grid(size, align_corners=align_corners, **options).flatten(0, -2)
+    scale = _vector(coordinates.half_extents(size_in, align_corners=align_corners), points)
+    if not isinstance(family, AbstractDisplacement):
+        return (family.transform_points(theta, grid) * scale).unflatten(1, size)
+    ratio = _vector(coordinates.extent_ratios(size_in, size, align_corners=align_corners), points)
+    undisplaced = coordinates.centred_grid(size, **options).flatten(0, -2) * ratio
+    return (undisplaced + family.displacement(theta, grid) * scale).unflatten(1, size)
+
+
+def _sampling(
+    image: Tensor,
+    mode: str | AbstractKernel,
+    padding_mode: str,
+    fill_value: FillValue,
+    align_corners: bool,
+    antialias: bool,
+) -> Sampling:
+    kernel = kernels.resolve(mode)
+    _checks.image(image, floating_only=kernel.floating_only, mode=kernel.name)
+    _checks.option("padding_mode", padding_mode, padding.MODES)
+    fill = _checks.fill_value(fill_value, image.shape[1], padding_mode, image)
+    return Sampling(kernel, padding_mode, fill, align_corners, antialias)
+
+
+def _check_grid(grid: Tensor, image: Tensor, ndim: int) -> None:
+    _checks.floating("grid", grid)
+    if grid.ndim < 2 or grid.shape[-1] != ndim or 0 in grid.shape:
+        raise ShapeError(
+            f"grid: expected (batch, *out, {ndim}) with positions in x, y, z order for an image of {ndim} spatial "
+            f"dimensions, got {tuple(grid.shape)}."
+        )
+    _checks.same_device("grid", grid, image)
+    _checks.batches("grid", len(grid), len(image))
+
+
+def _flatten_theta(theta: Tensor, family: AbstractTransform, image: Tensor) -> tuple[Tensor, tuple[int, ...]]:
+    """Theta as ``(T, *theta_shape)``, and the batch shape of the result."""
+    _checks.theta(theta, family.theta_shape, type(family).__name__)
+    _checks.same_device("theta", theta, image)
+    _checks.batches("theta", len(theta), len(image))
+    leading = theta.shape[: theta.ndim - len(family.theta_shape)]
+    batch = (max(leading[0], len(image)), *leading[1:])
+    return theta.expand(*batch, *family.theta_shape).reshape(-1, *family.theta_shape), batch
+
+
+def _choose(op: Op, image: Tensor, points: Tensor, sampling: Sampling, backend: str) -> Backend:
+    case = Case(op, image.ndim - 2, image.device.type, image.dtype, points.dtype, sampling)
+    return choose(case, backend)
+
+
+def _full_precision(image: Tensor) -> torch.autocast:
+    """Autocast would round coordinates to half precision: half a pixel at 512 pixels."""
+    return torch.autocast(image.device.type, enabled=False)
+
+
+def _vector(values: Sequence[float], like: Tensor) -> Tensor:
+    return torch.tensor(values, dtype=like.dtype, device=like.device)

@@ -1,0 +1,31 @@
+"""Nearest-neighbour sampling."""
+
+import torch
+from torch import Tensor
+
+from unwarp.kernels.base import AbstractKernel
+
+
+class Nearest(AbstractKernel):
+    """k(t) = 1 for abs(t) < 1/2: the value of the closest pixel.
+
+    Positions halfway between two pixels go to the even one, as in torch. The gradient with respect to positions is
+    zero everywhere, so a localiser learns nothing through this kernel. Integer and bool images are allowed.
+    """
+
+    name = "nearest"
+    support = 0.5
+    floating_only = False
+
+    @property
+    def offsets(self) -> range:
+        return range(1)
+
+    def anchor(self, position: Tensor) -> Tensor:
+        return position.detach().round()
+
+    def forward(self, distance: Tensor) -> Tensor:
+        return (distance.abs() < self.support).to(distance.dtype)
+
+    def weights(self, fraction: Tensor) -> Tensor:
+        return torch.ones_like(fraction)[..., None]

@@ -1,0 +1,15 @@
+"""Modules: spatial transformers, localisers, samplers."""
+
+from unwarp.nn.initialisation import parameter_groups, regression_layer
+from unwarp.nn.localisers import ConvLocaliser, DenseLocaliser
+from unwarp.nn.sampler import Sampler
+from unwarp.nn.spatial_transformer import SpatialTransformer
+
+__all__ = [
+    "ConvLocaliser",
+    "DenseLocaliser",
+    "Sampler",
+    "SpatialTransformer",
+    "parameter_groups",
+    "regression_layer",
+]

@@ -1,0 +1,85 @@
+"""How a transformer starts, and how fast its localiser learns."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from unwarp.errors import OptionError
+from unwarp.transforms import AbstractTransform
+
+
+def regression_layer(features: int | None, transform: AbstractTransform, count: int) -> nn.Linear:
+    """The layer that ends a localiser: zero weights, the identity as bias (section 4.2 of the paper).
+
+    Args:
+        features: inputs; ``None`` finds them at the first call.
+        count: thetas an image.
+    """
+    identity = transform.identity().flatten().repeat(count)
+    if features is None:
+        return _LazyRegression(identity)
+    layer = nn.Linear(features, len(identity))
+    _start_at(layer, identity)
+    return layer
+
+
+class _LazyRegression(nn.LazyLinear):
+    """Becomes an `nn.Linear` at its first call."""
+
+    def __init__(self, identity: Tensor) -> None:
+        super().__init__(len(identity))
+        self._identity = identity
+
+    def reset_parameters(self) -> None:
+        if not self.has_uninitialized_params():
+            _start_at(self, self._identity)
+
+
+def _start_at(layer: nn.Linear, identity: Tensor) -> None:
+    with torch.no_grad():
+        layer.weight.zero_()
+        layer.bias.copy_(identity)
+
+
+def parameter_groups(model: nn.Module, lr: float, localiser_lr_scale: float) -> list[dict[str, Any]]:
+    """Optimiser groups in which the localisers learn at a rate of their own.
+
+    A step in theta moves samples by up to half the image, so the usable rate of a localiser falls with the size of its
+    input: the paper used a factor of 1 at 28 pixels, 0.1 at 64 and 1e-4 at 448.
+
+    Args:
+        model: a network with any number of `SpatialTransformer` modules.
+        lr: learning rate of everything else.
+        localiser_lr_scale: factor on ``lr`` for the localisers and their regression layers.
+
+    Returns:
+        Two groups, named ``"base"`` and ``"localiser"``, for any `torch.optim` optimiser. Each parameter is in one.
+
+    Raises:
+        OptionError: a rate is not positive, no localiser was found, or a lazy layer has not seen an input yet.
+    """
+    if not (lr > 0 and localiser_lr_scale >= 0):
+        raise OptionError(f"lr, localiser_lr_scale: expected positive rates, got {lr!r} and {localiser_lr_scale!r}.")
+    localising = _localiser_parameters(model)
+    if not localising:
+        raise OptionError("model: expected at least one SpatialTransformer inside, got none. Use model.parameters().")
+    if any(isinstance(parameter, nn.UninitializedParameter) for parameter in model.parameters()):
+        raise OptionError("model: a lazy layer has no parameters yet. Run one batch through the model first.")
+    known = {id(parameter) for parameter in localising}
+    base = [parameter for parameter in model.parameters() if id(parameter) not in known]
+    return [
+        {"name": "base", "params": base, "lr": lr},
+        {"name": "localiser", "params": localising, "lr": lr * localiser_lr_scale},
+    ]
+
+
+def _localiser_parameters(model: nn.Module) -> list[nn.Parameter]:
+    owners = [module for module in model.modules() if isinstance(getattr(module, "regression", None), nn.Linear)]
+    found = {
+        id(parameter): parameter
+        for owner in owners
+        for part in (owner.get_submodule("localiser"), owner.get_submodule("regression"))
+        for parameter in part.parameters()
+    }
+    return list(found.values())

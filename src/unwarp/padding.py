@@ -1,0 +1,62 @@
+"""What lies outside the image: each padding mode as a map of tap indices and a mask.
+
+| mode | a tap at index i outside 0..n-1 reads | a position at infinity |
+|---|---|---|
+| zeros | 0 | 0 |
+| border | the nearest edge pixel | the edge pixel |
+| reflection | the mirror image: about pixel edges, or pixel centres with ``align_corners=True`` | NaN: no limit exists |
+| circular | pixel ``i mod n`` | NaN: no limit exists |
+| fill | the edge pixel, and a sample whose own position is outside takes ``fill_value`` | ``fill_value`` |
+"""
+
+from typing import Literal, TypeAlias, get_args
+
+import torch
+from torch import Tensor
+
+PaddingMode: TypeAlias = Literal["zeros", "border", "reflection", "circular", "fill"]
+MODES: tuple[PaddingMode, ...] = get_args(PaddingMode)
+
+LARGEST_POSITION = 2.0**30
+"""Beyond this many pixels a position counts as infinite."""
+
+
+def has_limit(mode: PaddingMode) -> bool:
+    """Whether the padded image has a value at infinity."""
+    return mode in ("zeros", "border", "fill")
+
+
+def map_index(index: Tensor, n: int, mode: PaddingMode, *, align_corners: bool) -> Tensor:
+    """Index of the pixel that stands for each tap, always within ``0..n-1``.
+
+    Args:
+        index: tap indices, any integer values.
+        n: pixels along the axis.
+    """
+    if mode == "reflection":
+        return _reflect(index, n, align_corners=align_corners)
+    if mode == "circular":
+        return torch.remainder(index, n)
+    return index.clamp(0, n - 1)
+
+
+def inside_taps(index: Tensor, n: int) -> Tensor:
+    """Mask of the taps that fall on real pixels: what ``zeros`` multiplies its weights by."""
+    return (index >= 0) & (index < n)
+
+
+def inside_extent(position: Tensor, n: int, *, align_corners: bool) -> Tensor:
+    """Mask of the positions (pixels) within the image's extent, edges included: what ``fill`` does not replace.
+
+    The extent is what -1..1 spans: the outer pixel edges, or with ``align_corners=True`` the outer pixel centres.
+    """
+    margin = 0.0 if align_corners else 0.5
+    return (position >= -margin) & (position <= n - 1 + margin)
+
+
+def _reflect(index: Tensor, n: int, *, align_corners: bool) -> Tensor:
+    if n == 1:
+        return torch.zeros_like(index)
+    period = 2 * n - 2 if align_corners else 2 * n
+    folded = torch.remainder(index, period)
+    return torch.where(folded < n, folded, (period if align_corners else period - 1) - folded)

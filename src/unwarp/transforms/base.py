@@ -1,0 +1,151 @@
+"""What a transform is: a family of point maps T_theta from output points to input points."""
+
+from abc import abstractmethod
+import torch
+from torch import Tensor, nn
+
+from unwarp import coordinates
+from unwarp._typing import Float
+from unwarp.errors import OptionError, ShapeError, UnsupportedError
+
+
+class AbstractTransform(nn.Module):
+    """A family of point maps with parameters theta.
+
+    Convention: points are normalised ``(x, y, z)``, the map goes from output points to input points, angles are in
+    radians, theta is ``(batch, *theta_shape)`` with any number of batch dimensions.
+
+    Attributes:
+        name: what ``transform=`` calls it.
+        ndim: number of spatial dimensions.
+    """
+
+    name: str
+
+    def __init__(self, ndim: int = 2) -> None:
+        super().__init__()
+        if ndim not in (1, 2, 3):
+            raise OptionError(f"ndim: expected 1, 2 or 3, got {ndim!r}.")
+        self.ndim = ndim
+
+    @property
+    @abstractmethod
+    def theta_shape(self) -> tuple[int, ...]:
+        """Shape of one sample's parameters."""
+
+    @abstractmethod
+    def identity(self, *, dtype: torch.dtype | None = None, device: torch.device | None = None) -> Tensor:
+        """The theta, of shape ``theta_shape``, that leaves every point where it is."""
+
+    @abstractmethod
+    def transform_points(
+        self, theta: Float[Tensor, "*batch params"], points: Float[Tensor, "*#batch points D"]
+    ) -> Float[Tensor, "*batch points D"]:
+        """Map points of their own for each sample; batch dimensions broadcast.
+
+        Computed in float32, or float64 where theta or points are.
+        """
+
+    def forward(
+        self, theta: Float[Tensor, "*batch params"], points: Float[Tensor, "*out D"]
+    ) -> Float[Tensor, "*batch *out D"]:
+        """Map the same points for every sample of the batch.
+
+        Args:
+            theta: ``(*batch, *theta_shape)``.
+            points: ``(*out, D)``, normalised, for example from `unwarp.make_grid`.
+
+        Returns:
+            ``(*batch, *out, D)``: where in the input each point is taken from.
+        """
+        batch = self._batch_shape(theta)
+        if points.shape[-1] != self.ndim:
+            raise ShapeError(f"points: expected (..., {self.ndim}) in x, y, z order, got {tuple(points.shape)}.")
+        shared = points.reshape(*(1,) * len(batch), -1, self.ndim)
+        return self.transform_points(theta, shared).unflatten(-2, points.shape[:-1])
+
+    def compose(self, outer: Tensor, inner: Tensor) -> Tensor:
+        """The theta of ``T_outer(T_inner(points))``.
+
+        Raises:
+            UnsupportedError: the family is not closed under composition.
+        """
+        raise UnsupportedError(
+            f"{type(self).__name__}.compose: two maps of this family do not compose to a third of it. "
+            "Use unwarp.transforms.Compose, which applies one after the other."
+        )
+
+    def inverse(self, theta: Tensor) -> Tensor:
+        """The theta of the inverse map.
+
+        Raises:
+            UnsupportedError: the inverse is not a map of this family.
+        """
+        raise UnsupportedError(f"{type(self).__name__}.inverse: the inverse is not a map of this family.")
+
+    def matrix(self, theta: Tensor) -> Tensor:
+        """Homogeneous matrices ``(*batch, D + 1, D + 1)`` of the matrix families.
+
+        Raises:
+            UnsupportedError: the family is not given by a matrix.
+        """
+        raise UnsupportedError(f"{type(self).__name__}.matrix: this family is not given by a matrix.")
+
+    def basis(self, points: Tensor) -> Tensor:
+        """B of the families linear in theta, ``(points, K)``.
+
+        Raises:
+            UnsupportedError: the family is not linear in theta.
+        """
+        raise UnsupportedError(f"{type(self).__name__}.basis: this family is not linear in theta.")
+
+    def extra_repr(self) -> str:
+        return f"ndim={self.ndim}"
+
+    def _batch_shape(self, theta: Tensor) -> torch.Size:
+        rank = len(self.theta_shape)
+        if tuple(theta.shape[theta.ndim - rank :]) != self.theta_shape:
+            expected = ", ".join(map(str, self.theta_shape))
+            raise ShapeError(
+                f"theta: expected (*batch, {expected}) for {type(self).__name__}, got {tuple(theta.shape)}."
+            )
+        return theta.shape[: theta.ndim - rank]
+
+
+class AbstractMatrixTransform(AbstractTransform):
+    """A family given by a homogeneous matrix, closed under composition and inversion."""
+
+    projective: bool = False
+    """Whether the last row of the matrix is more than (0, ..., 0, 1)."""
+
+    @abstractmethod
+    def matrix(self, theta: Tensor) -> Float[Tensor, "*batch D1 D1"]:
+        """Homogeneous matrices, normalised output points to normalised input points."""
+
+    @abstractmethod
+    def from_matrix(self, matrix: Float[Tensor, "*batch D1 D1"]) -> Tensor:
+        """The theta of a matrix of this family: the inverse of `matrix`."""
+
+    def transform_points(self, theta: Tensor, points: Tensor) -> Tensor:
+        dtype = coordinates.point_dtype(theta, points)
+        matrix = self.matrix(theta.to(dtype))
+        rows = matrix if self.projective else matrix[..., : self.ndim, :]
+        return coordinates.apply_matrix(rows, points.to(dtype), far=coordinates.FAR_NORMALISED)
+
+    def compose(self, outer: Tensor, inner: Tensor) -> Tensor:
+        return self.from_matrix(self.matrix(outer) @ self.matrix(inner))
+
+    def inverse(self, theta: Tensor) -> Tensor:
+        """The theta of the inverse map; infinite or NaN where theta is singular, which never raises."""
+        return self.from_matrix(torch.linalg.inv_ex(self.matrix(theta))[0])
+
+
+class AbstractDisplacement(AbstractTransform):
+    """A family that moves points by a displacement that is exactly zero at the identity."""
+
+    @abstractmethod
+    def displacement(self, theta: Tensor, points: Tensor) -> Float[Tensor, "*batch points D"]:
+        """By how much each point is moved, normalised; arguments as in `transform_points`."""
+
+    def transform_points(self, theta: Tensor, points: Tensor) -> Tensor:
+        return points.to(coordinates.point_dtype(theta, points)) + self.displacement(theta, points)

@@ -1,0 +1,53 @@
+"""Transform names: what ``transform=`` accepts."""
+
+from collections.abc import Callable
+
+from unwarp._checks import nearest_names
+from unwarp.errors import OptionError, ShapeError
+from unwarp.transforms.affine import Affine
+from unwarp.transforms.base import AbstractTransform
+from unwarp.transforms.projective import Projective
+from unwarp.transforms.restricted import Attention, Rigid, Similarity, Translation
+from unwarp.transforms.thin_plate_spline import ThinPlateSpline
+
+TRANSFORMS: dict[str, Callable[..., AbstractTransform]] = {
+    "translation": Translation,
+    "attention": Attention,
+    "rigid": Rigid,
+    "similarity": Similarity,
+    "affine": Affine,
+    "projective": Projective,
+    "thin_plate_spline": ThinPlateSpline,
+}
+"""Every name that ``transform=`` accepts."""
+
+_shared: dict[tuple[str, int], AbstractTransform] = {}
+
+
+def resolve(transform: str | AbstractTransform, ndim: int) -> AbstractTransform:
+    """The transform a name stands for, with its default options; an object is returned as it is.
+
+    Raises:
+        OptionError: no transform has that name.
+        ShapeError: the transform is for another number of dimensions.
+    """
+    if isinstance(transform, AbstractTransform):
+        if transform.ndim != ndim:
+            raise ShapeError(
+                f"transform: expected one of {ndim} dimensions like the image, got {transform}. "
+                f"Use {type(transform).__name__}(ndim={ndim})."
+            )
+        return transform
+    if transform not in TRANSFORMS:
+        known = ", ".join(TRANSFORMS)
+        hint = nearest_names(transform, TRANSFORMS)
+        raise OptionError(f"transform: expected one of {known} or a transform, got {transform!r}.{hint}")
+    key = (transform, ndim)
+    if key not in _shared:
+        _shared[key] = TRANSFORMS[transform](ndim=ndim)
+    return _shared[key]
+
+
+def create(transform: str | AbstractTransform, ndim: int) -> AbstractTransform:
+    """Like `resolve`, but a name gives an object of its own, whose buffers a module may move."""
+    return TRANSFORMS[transform](ndim=ndim) if transform in TRANSFORMS else resolve(transform, ndim)

@@ -1,0 +1,116 @@
+"""Affine maps with fewer parameters: translation, attention, rigid, similarity.
+
+All act on normalised coordinates, as the paper does: on an image that is not square a rotation by theta therefore
+shears it in pixels. Crop or pad to a square where that matters.
+"""
+
+import torch
+from torch import Tensor
+
+from unwarp._typing import Float
+from unwarp.transforms.affine import assemble
+from unwarp.transforms.base import AbstractMatrixTransform
+from unwarp.transforms.rotation import ANGLES, rotation_matrix, rotation_parameters
+
+
+class Translation(AbstractMatrixTransform):
+    """x_s = x_t + t with ``theta = (t_x, t_y, t_z)``, ``(batch, D)``, normalised."""
+
+    name = "translation"
+
+    @property
+    def theta_shape(self) -> tuple[int, ...]:
+        return (self.ndim,)
+
+    def identity(self, *, dtype: torch.dtype | None = None, device: torch.device | None = None) -> Tensor:
+        return torch.zeros(self.ndim, dtype=dtype, device=device)
+
+    def matrix(self, theta: Float[Tensor, "*batch D"]) -> Float[Tensor, "*batch D1 D1"]:
+        return assemble(_eye(theta, self.ndim), theta)
+
+    def from_matrix(self, matrix: Float[Tensor, "*batch D1 D1"]) -> Float[Tensor, "*batch D"]:
+        return matrix[..., : self.ndim, self.ndim]
+
+
+class Attention(AbstractMatrixTransform):
+    """x_s = s x_t + t, the paper's attention (eq. 2): an isotropic crop.
+
+    Convention: ``theta = (s, t_x, t_y, t_z)``, ``(batch, 1 + D)``; ``s < 1`` zooms in.
+    """
+
+    name = "attention"
+
+    @property
+    def theta_shape(self) -> tuple[int, ...]:
+        return (1 + self.ndim,)
+
+    def identity(self, *, dtype: torch.dtype | None = None, device: torch.device | None = None) -> Tensor:
+        return _first_one(1 + self.ndim, dtype, device)
+
+    def matrix(self, theta: Float[Tensor, "*batch P"]) -> Float[Tensor, "*batch D1 D1"]:
+        return assemble(_eye(theta, self.ndim) * theta[..., :1, None], theta[..., 1:])
+
+    def from_matrix(self, matrix: Float[Tensor, "*batch D1 D1"]) -> Float[Tensor, "*batch P"]:
+        return torch.cat([matrix[..., 0, :1], matrix[..., : self.ndim, self.ndim]], dim=-1)
+
+
+class Rigid(AbstractMatrixTransform):
+    """x_s = R x_t + t.
+
+    Convention: ``theta = (rotation, translation)``: 2D ``(angle, t_x, t_y)`` with the angle from x towards y; 3D
+    ``(r_x, r_y, r_z, t_x, t_y, t_z)`` with the rotation vector r = axis times angle; 1D ``(t_x)``. Radians.
+    """
+
+    name = "rigid"
+
+    @property
+    def theta_shape(self) -> tuple[int, ...]:
+        return (ANGLES[self.ndim] + self.ndim,)
+
+    def identity(self, *, dtype: torch.dtype | None = None, device: torch.device | None = None) -> Tensor:
+        return torch.zeros(self.theta_shape, dtype=dtype, device=device)
+
+    def matrix(self, theta: Float[Tensor, "*batch P"]) -> Float[Tensor, "*batch D1 D1"]:
+        rotation, shift = theta.split([ANGLES[self.ndim], self.ndim], dim=-1)
+        return assemble(rotation_matrix(rotation, self.ndim), shift)
+
+    def from_matrix(self, matrix: Float[Tensor, "*batch D1 D1"]) -> Float[Tensor, "*batch P"]:
+        linear, shift = matrix[..., : self.ndim, : self.ndim], matrix[..., : self.ndim, self.ndim]
+        return torch.cat([rotation_parameters(linear), shift], dim=-1)
+
+
+class Similarity(AbstractMatrixTransform):
+    """x_s = s R x_t + t.
+
+    Convention: ``theta = (s, rotation, translation)``, rotation as in `Rigid`; 2D ``(s, angle, t_x, t_y)``. Positive
+    scales; ``s < 1`` zooms in.
+    """
+
+    name = "similarity"
+
+    @property
+    def theta_shape(self) -> tuple[int, ...]:
+        return (1 + ANGLES[self.ndim] + self.ndim,)
+
+    def identity(self, *, dtype: torch.dtype | None = None, device: torch.device | None = None) -> Tensor:
+        return _first_one(*self.theta_shape, dtype, device)
+
+    def matrix(self, theta: Float[Tensor, "*batch P"]) -> Float[Tensor, "*batch D1 D1"]:
+        scale, rotation, shift = theta.split([1, ANGLES[self.ndim], self.ndim], dim=-1)
+        return assemble(scale[..., None] * rotation_matrix(rotation, self.ndim), shift)
+
+    def from_matrix(self, matrix: Float[Tensor, "*batch D1 D1"]) -> Float[Tensor, "*batch P"]:
+        linear, shift = matrix[..., : self.ndim, : self.ndim], matrix[..., : self.ndim, self.ndim]
+        # The columns of s R all have length s; hypot of the first is exact for the identity.
+        scale = linear[..., 0].square().sum(-1, keepdim=True).sqrt()
+        return torch.cat([scale, rotation_parameters(linear / scale[..., None]), shift], dim=-1)
+
+
+def _eye(theta: Tensor, ndim: int) -> Tensor:
+    return torch.eye(ndim, dtype=theta.dtype, device=theta.device).expand(*theta.shape[:-1], ndim, ndim)
+
+
+def _first_one(count: int, dtype: torch.dtype | None, device: torch.device | None) -> Tensor:
+    theta = torch.zeros(count, dtype=dtype, device=device)
+    theta[0] = 1
+    return theta

@@ -1,0 +1,99 @@
+"""Displacing families that are linear in theta: a control lattice and a basis."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from unwarp import coordinates
+from unwarp._typing import Float
+from unwarp.errors import OptionError, ShapeError
+from unwarp.transforms.base import AbstractDisplacement
+
+_KEPT_SIZES = 8
+
+
+class AbstractSpline(AbstractDisplacement):
+    """A family whose theta is where each control point samples: ``T(x) = x + basis(x) @ (theta - control)``.
+
+    Attributes:
+        control: buffer ``(K, D)``, the control points, normalised.
+    """
+
+    control: Tensor
+
+    def __init__(self, control: Float[Tensor, "K D"], ndim: int) -> None:
+        super().__init__(ndim)
+        self.register_buffer("control", control)
+        self._grid_bases: OrderedDict[tuple[Any, ...], Tensor] = OrderedDict()
+        self.register_load_state_dict_post_hook(lambda module, _: module._control_changed())
+        self._control_changed()
+
+    @property
+    def theta_shape(self) -> tuple[int, ...]:
+        return tuple(self.control.shape)
+
+    def identity(self, *, dtype: torch.dtype | None = None, device: torch.device | None = None) -> Tensor:
+        return self.control.detach().to(dtype=dtype, device=device, copy=True)
+
+    def coefficients(self, theta: Float[Tensor, "*batch K D"]) -> Float[Tensor, "*batch K D"]:
+        """What the basis is multiplied by: how far theta is from the control points, exactly 0 at the identity."""
+        dtype = coordinates.point_dtype(theta)
+        return theta.to(dtype) - self.control.to(theta.dtype).to(dtype)
+
+    def displacement(self, theta: Tensor, points: Tensor) -> Tensor:
+        dtype = coordinates.point_dtype(theta, points)
+        return self.basis(points.to(dtype)) @ self.coefficients(theta).to(dtype)
+
+    def grid_basis(
+        self, size: Sequence[int], *, align_corners: bool, dtype: torch.dtype, device: torch.device
+    ) -> Float[Tensor, "points K"]:
+        """The basis at every pixel of a grid, kept for the last few sizes, dtypes and devices."""
+        key = (tuple(size), align_corners, dtype, device)
+        if torch.compiler.is_compiling():
+            return self._compute_grid_basis(*key)
+        if key not in self._grid_bases:
+            # Inference tensors cannot be saved for a later backward pass.
+            with torch.inference_mode(mode=False), torch.no_grad():
+                basis = self._compute_grid_basis(*key)
+            if type(basis) is not Tensor:  # a fake or traced tensor must not outlive its mode
+                return basis
+            self._grid_bases[key] = basis
+        self._grid_bases.move_to_end(key)
+        if len(self._grid_bases) > _KEPT_SIZES:
+            self._grid_bases.popitem(last=False)
+        return self._grid_bases[key]
+
+    def _compute_grid_basis(
+        self, size: tuple[int, ...], align_corners: bool, dtype: torch.dtype, device: torch.device
+    ) -> Tensor:
+        points = coordinates.regular_grid(size, align_corners=align_corners, dtype=torch.float64, device=None)
+        return self.basis(points.flatten(0, -2)).to(dtype=dtype, device=device)
+
+    def _control_changed(self) -> None:
+        """Called whenever the buffer `control` has a new value; drops all that was derived from the old one."""
+        self._grid_bases.clear()
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        applied = super()._apply(fn, recurse)
+        self._control_changed()
+        return applied
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_grid_bases": OrderedDict()}
+
+
+def control_points(control: Sequence[int] | Tensor, ndim: int) -> Float[Tensor, "K D"]:
+    """Control points from their counts in tensor order (``(4, 4)``: a lattice from -1 to 1) or given as ``(K, D)``."""
+    if isinstance(control, Tensor):
+        if control.ndim != 2 or control.shape[1] != ndim:
+            raise ShapeError(f"control: expected (points, {ndim}), got {tuple(control.shape)}.")
+        return control.detach().clone() if control.is_floating_point() else control.to(torch.get_default_dtype())
+    counts = tuple(control)
+    if len(counts) != ndim or min(counts) < 2:
+        raise OptionError(
+            f"control: expected {ndim} counts of at least 2, or a tensor (points, {ndim}), got {control!r}."
+        )
+    return coordinates.corner_grid(counts, dtype=torch.float64).to(torch.get_default_dtype())

@@ -1,0 +1,99 @@
+"""Thin-plate splines: the smoothest map through given control points (Bookstein 1989)."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from unwarp import coordinates
+from unwarp._typing import Float
+from unwarp.errors import OptionError, ShapeError
+from unwarp.transforms.spline import AbstractSpline, control_points
+
+_TINY = 1e-30
+
+
+class ThinPlateSpline(AbstractSpline):
+    """The map of least bending that samples at ``theta[k]`` where the output has control point ``k``.
+
+    T(x) = x + W(x) (theta - control), where W(x) = [phi(|x - c_1|), ..., phi(|x - c_K|), 1, x] L^-1 restricted to its
+    first K columns and L = [[Phi + lambda I, P], [P^T, 0]]. phi is r^3 in 1D, r^2 log r in 2D, r in 3D. L depends on
+    the control points alone: it is inverted once in float64, and W is kept per size, dtype and device.
+
+    Convention: ``theta`` is ``(batch, K, D)``, target positions ``(x, y, z)``, normalised; the control lattice runs
+    from -1 to 1 with x fastest.
+
+    Args:
+        control: counts of the control lattice in tensor order (rows, columns), or the points themselves ``(K, D)``.
+        ndim: spatial dimensions.
+        regularisation: lambda; 0 passes through the control points, more bends less.
+
+    Raises:
+        ShapeError: the control points do not span the space (fewer than ``D + 1``, on one line, or repeated).
+    """
+
+    name = "thin_plate_spline"
+
+    def __init__(
+        self, control: Sequence[int] | Tensor | None = None, *, ndim: int = 2, regularisation: float = 0.0
+    ) -> None:
+        if not regularisation >= 0:
+            raise OptionError(f"regularisation: expected 0 or more, got {regularisation!r}.")
+        self._regularisation = regularisation
+        super().__init__(control_points((4,) * ndim if control is None else control, ndim), ndim)
+
+    def basis(self, points: Float[Tensor, "*batch D"]) -> Float[Tensor, "*batch K"]:
+        """W(x): rows sum to 1, ``W @ control`` gives the points back, ``W(control)`` is the unit matrix."""
+        exact, control = points.to(torch.float64), self._exact_control.to(points.device)
+        radial = _radial(exact[..., None, :] - control, self.ndim)
+        terms = torch.cat([radial, torch.ones_like(exact[..., :1]), exact], dim=-1)
+        return (terms @ self._solution.to(points.device)).to(points.dtype)
+
+    def bending_energy(self, theta: Float[Tensor, "*batch K D"]) -> Float[Tensor, "*batch"]:
+        """tr(d^T B d) with d = theta - control and B the K x K corner of L^-1: zero for affine maps.
+
+        The integral of the squared second derivatives, up to a constant factor (Bookstein 1989).
+        """
+        moved = self.coefficients(theta).to(torch.float64)
+        bent = self._solution[: len(self.control)].to(theta.device) @ moved
+        # phi(r) = r is conditionally negative definite, the other two are conditionally positive definite.
+        energy = (-1.0 if self.ndim == 3 else 1.0) * (moved * bent).sum((-2, -1))
+        return energy.to(coordinates.point_dtype(theta))
+
+    def _control_changed(self) -> None:
+        super()._control_changed()
+        # Plain attributes on the CPU: `.to(torch.bfloat16)` must not round what the spline is solved with.
+        self._exact_control = self.control.detach().to("cpu", torch.float64)
+        self._solution = _solve(self._exact_control, self._regularisation)
+
+    def extra_repr(self) -> str:
+        return f"{len(self.control)} control points, ndim={self.ndim}, regularisation={self._regularisation}"
+
+
+def _radial(offset: Float[Tensor, "*batch K D"], ndim: int) -> Float[Tensor, "*batch K"]:
+    """phi(|offset|), with finite derivatives where a point meets a control point."""
+    square = (offset * offset).sum(-1)
+    return _PHI[ndim](square, square.clamp_min(_TINY))
+
+
+_PHI: dict[int, Callable[[Tensor, Tensor], Tensor]] = {
+    1: lambda square, safe: square * safe.sqrt(),
+    2: lambda square, safe: 0.5 * square * safe.log(),
+    3: lambda square, safe: square / safe.sqrt(),
+}
+
+
+def _solve(control: Float[Tensor, "K D"], regularisation: float) -> Float[Tensor, "K+1+D K"]:
+    """The first K columns of L^-1; ``control`` in float64."""
+    count, ndim = control.shape
+    phi = _radial(control[:, None] - control, ndim) + regularisation * torch.eye(count, dtype=control.dtype)
+    affine = torch.cat([torch.ones_like(control[:, :1]), control], dim=-1)
+    corner = torch.zeros(ndim + 1, ndim + 1, dtype=control.dtype)
+    system = torch.cat([torch.cat([phi, affine], dim=1), torch.cat([affine.mT, corner], dim=1)])
+    inverse, failed = torch.linalg.inv_ex(system)
+    if count <= ndim or failed.item() or not inverse.isfinite().all():
+        raise ShapeError(
+            f"control: expected at least {ndim + 1} distinct points that do not lie on one line or plane, "
+            f"got {count} points for which the spline has no unique solution. Spread or deduplicate them."
+        )
+    return inverse[:, :count]
