@@ -1,6 +1,7 @@
 """Where a transformer looks: the region of the input that it samples, drawn on the input."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +13,7 @@ from unwarp import coordinates
 from unwarp._typing import Float
 from unwarp.errors import OptionError
 from unwarp.transforms.base import AbstractMatrixTransform, AbstractTransform
-from unwarp.viz.style import color_of, halo, new_figure
+from unwarp.viz.style import SHADE, color_of, halo, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -106,23 +107,19 @@ def _without_far_points(points: Tensor) -> Tensor:
 
 
 def _draw_lines(ax: "Axes", lines: Tensor, cells: int, color: str, label: str | None) -> None:
-    outer = {0, cells, cells + 1, 2 * cells + 1}
+    # scalex, scaley: the axes keep their limits.
+    draw = partial(ax.plot, color=color, scalex=False, scaley=False, zorder=3)
     for index, line in enumerate(lines):
-        width = 1.8 if index in outer else 0.8
-        # scalex, scaley: the axes keep their limits. Round ends close the corners of the outline.
-        ax.plot(
-            *_xy(line),
-            color=color,
-            linewidth=width,
-            solid_capstyle="round",
-            path_effects=halo(width),
-            label=label if index == 0 else None,
-            scalex=False,
-            scaley=False,
-            zorder=3,
-        )
-    corner = _xy(lines[0, :1])
-    ax.plot(*corner, "o", color=color, markersize=5, markeredgecolor="#202020", scalex=False, scaley=False, zorder=4)
+        if index % (cells + 1) not in (0, cells):
+            draw(*_xy(line), linewidth=0.8)
+    draw(*_xy(_outline(lines, cells)), linewidth=1.8, path_effects=halo(1.8), label=label)
+    draw(*_xy(lines[0, :1]), marker="o", markersize=5, markeredgecolor=SHADE)
+
+
+def _outline(lines: Tensor, cells: int) -> Float[Tensor, "points 2"]:
+    """The four outer lines as one, clockwise in the output: separate lines would leave dark gaps at the corners."""
+    top, bottom, left, right = lines[0], lines[cells], lines[cells + 1], lines[2 * cells + 1]
+    return torch.cat([top, right, bottom.flip(0), left.flip(0)])
 
 
 def _xy(points: Float[Tensor, "points 2"]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from unwarp._optional import require
 from unwarp._typing import Float, Shaped
 from unwarp.errors import OptionError, ShapeError
 from unwarp.transforms.base import AbstractTransform
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MARGIN = 0.12
+MARGIN = 0.15
 """Blank border around an input, as a part of its size, in which a region that leaves the image still shows."""
 
 
@@ -79,16 +80,20 @@ def transformer_figure(
     """
     outputs = outputs[:, None] if outputs.ndim == 4 else outputs
     _check_counts(images, outputs, theta, captions)
+    if pairs_per_row < 1:
+        raise OptionError(f"pairs_per_row: expected at least 1, got {pairs_per_row}.")
     draw = partial(
         draw_region, transform=transform, size=tuple(images.shape[-2:]), cells=cells, align_corners=align_corners
     )
-    figure, pairs = _layout(len(images), pairs_per_row, outputs.shape[1], title)
+    columns = min(pairs_per_row, len(images))
+    figure, pairs = _layout(len(images), columns, outputs.shape[1], title)
     for index, axes in enumerate(pairs):
         _draw_pair(axes, images[index], outputs[index], lambda ax, theta=theta[index]: draw(theta, ax=ax))
         if captions is not None:
-            axes[0].set_title(captions[index], loc="left", color=INK, fontsize=9)
-    for ax, text in zip(pairs[-1], ["input", *["output"] * outputs.shape[1]], strict=True):
-        ax.set_xlabel(text, color=INK, fontsize=8)
+            axes[0].set_title(captions[index], loc="left", x=MARGIN / (1 + 2 * MARGIN), color=INK, fontsize=9)
+    for axes in pairs[-columns:]:
+        for ax, text in zip(axes, ["input", *["output"] * outputs.shape[1]], strict=True):
+            ax.set_xlabel(text, color=INK, fontsize=8, labelpad=0)
     return figure
 
 
@@ -118,25 +123,29 @@ def _check_counts(images: Tensor, outputs: Tensor, theta: Tensor, captions: Sequ
         raise ShapeError(f"{', '.join(counts)}: expected one each for every sample, got {list(counts.values())}.")
 
 
-def _layout(count: int, pairs_per_row: int, outputs: int, title: str | None) -> "tuple[Figure, list[list[Axes]]]":
+def _layout(count: int, columns: int, outputs: int, title: str | None) -> "tuple[Figure, list[list[Axes]]]":
     """A figure with axes for each sample: one for the input and one for each output."""
-    if pairs_per_row < 1:
-        raise OptionError(f"pairs_per_row: expected at least 1, got {pairs_per_row}.")
-    columns = min(pairs_per_row, count)
     rows = math.ceil(count / columns)
-    figure = new_figure(columns * 1.3 * (1 + outputs), rows * 1.55 + (0.5 if title else 0.2))
+    figure = new_figure(columns * 1.25 * (1 + outputs), rows * 1.5 + (0.4 if title else 0.1))
     if title:
         figure.suptitle(title, color=INK, fontsize=11)
     spec = figure.add_gridspec(rows, columns)
-    places = [spec[index // columns, index % columns].subgridspec(1, 1 + outputs) for index in range(count)]
+    places = [spec[divmod(index, columns)].subgridspec(1, 1 + outputs) for index in range(count)]
     return figure, [[figure.add_subplot(place[0, k]) for k in range(1 + outputs)] for place in places]
 
 
 def _draw_pair(axes: "list[Axes]", image: Tensor, outputs: Tensor, draw: "Callable[[Axes], Axes]") -> None:
-    show_image(image, ax=axes[0], margin=MARGIN)
-    axes[0].spines[:].set_visible(False)
+    # The same margin for inputs and outputs: their titles and labels then stand at the same height.
+    for ax, picture in zip(axes, [image, *outputs], strict=True):
+        show_image(picture, ax=ax, margin=MARGIN)
+        ax.spines[:].set_visible(False)
     draw(axes[0])
-    for k, (ax, output) in enumerate(zip(axes[1:], outputs, strict=True)):
-        show_image(output, ax=ax)
-        # The frame has the colour of the region: it shows which output comes from where.
-        ax.spines[:].set(color=color_of(k), linewidth=2)
+    for k, ax in enumerate(axes[1:]):
+        _draw_frame(ax, outputs.shape[-2:], color_of(k))
+
+
+def _draw_frame(ax: "Axes", size: Sequence[int], color: str) -> None:
+    """A frame in the colour of the region, which shows where an output comes from."""
+    height, width = size
+    rectangle = require("matplotlib.patches", extra="train").Rectangle
+    ax.add_patch(rectangle((-0.5, -0.5), width, height, fill=False, edgecolor=color, linewidth=2))

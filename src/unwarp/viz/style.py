@@ -14,6 +14,7 @@ OKABE_ITO = ("#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#0072B2", "#D55E00", "
 
 INK = "#333333"
 FAINT = "#BBBBBB"
+SHADE = "#202020"
 
 
 def color_of(index: int) -> str:
@@ -38,4 +39,4 @@ def plain_axes(ax: "Axes | None", width: float, height: float) -> "Axes":
 def halo(linewidth: float) -> "list[AbstractPathEffect]":
     """A dark edge around a line of ``linewidth`` points: it then shows on black, on white and on a picture."""
     effects = require("matplotlib.patheffects", extra="train")
-    return [effects.withStroke(linewidth=linewidth + 1.6, foreground="#202020")]
+    return [effects.withStroke(linewidth=linewidth + 1.6, foreground=SHADE)]

@@ -1,0 +1,78 @@
+import math
+
+import pytest
+
+from unwarp import viz
+from unwarp.errors import ShapeError
+from unwarp.viz.curves import spread
+
+
+def test_a_curve_goes_through_its_values():
+    ax = viz.training_curves({"CNN": ([1, 2, 3], [5.0, 3.0, 2.5]), "ST-CNN": ([1, 2], [4.0, 2.0])})
+    assert [line.get_xydata().tolist() for line in ax.lines] == [[[1, 5], [2, 3], [3, 2.5]], [[1, 4], [2, 2]]]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["CNN", "ST-CNN"]
+
+
+def test_curves_differ_by_colour_and_by_marker():
+    ax = viz.training_curves({str(index): ([1], [1.0]) for index in range(7)})
+    assert len({line.get_color() for line in ax.lines}) == 7
+    assert len({line.get_marker() for line in ax.lines}) == 7
+
+
+def test_a_linear_axis_starts_at_nothing():
+    assert viz.training_curves({"CNN": ([1, 2], [5.0, 4.0])}).get_ylim()[0] == 0
+
+
+def test_epochs_are_whole_numbers():
+    ax = viz.training_curves({"CNN": ([1, 2], [5.0, 4.0])})
+    assert all(tick.is_integer() for tick in ax.get_xticks())
+    assert not all(tick.is_integer() for tick in viz.training_curves({"CNN": ([0.1, 0.2], [5, 4])}).get_xticks())
+
+
+def test_a_logarithmic_axis_has_plain_numbers():
+    ax = viz.training_curves({"CNN": ([1, 2], [12.0, 0.3])}, log=True)
+    labels = [text.get_text() for text in [*ax.get_yticklabels(), *ax.get_yticklabels(minor=True)]]
+    assert {"0.5", "1", "2", "5", "10"} <= set(labels)
+
+
+def test_a_bar_ends_at_the_mean_and_says_it_with_its_spread():
+    ax = viz.error_bars({"CNN": [4.1], "ST-CNN": [2.0, 2.2, 2.4]}, examples=2000, published={"ST-CNN": 0.5})
+    assert [bar.get_width() for bar in ax.patches] == [4.1, pytest.approx(2.2)]
+    assert [text.get_text() for text in ax.texts] == ["4.10 ± 0.44", "2.20 ± 0.20"]
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["CNN", "ST-CNN"]
+
+
+def test_the_first_model_stands_at_the_top():
+    bottom, top = viz.error_bars({"CNN": [4.1], "ST-CNN": [2.0]}).get_ylim()
+    assert top < 0 < 1 < bottom
+
+
+def test_the_published_error_stands_in_its_model_s_row():
+    ax = viz.error_bars({"CNN": [4.1], "ST-CNN": [2.0]}, published={"ST-CNN": 0.5, "FCN": 5.2})
+    assert ax.lines[-1].get_xydata().tolist() == [[0.5, 1.0]]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["published"]
+
+
+def test_a_bar_without_a_known_spread_has_no_whisker():
+    ax = viz.error_bars({"CNN": [4.1]})
+    assert not ax.lines
+    assert [text.get_text() for text in ax.texts] == ["4.10"]
+
+
+def test_spread_is_that_of_the_runs_or_of_counting():
+    assert spread([1.0, 3.0], 100) == pytest.approx(math.sqrt(2))
+    assert spread([0.7], 10_000) == pytest.approx(0.0834, abs=1e-4)
+    assert spread([0.7], None) is None
+
+
+def test_draws_on_the_axes_it_is_given():
+    ax = viz.training_curves({})
+    assert viz.training_curves({"CNN": ([1], [1.0])}, ax=ax) is ax
+    assert viz.error_bars({"CNN": [1.0]}, ax=ax) is ax
+
+
+def test_refuses_values_that_do_not_belong_together():
+    with pytest.raises(ShapeError, match=r"curves\['CNN'\]: expected as many x as y, got 2 and 1"):
+        viz.training_curves({"CNN": ([1, 2], [5.0])})
+    with pytest.raises(ShapeError, match=r"errors\['CNN'\]: expected the error of at least one run"):
+        viz.error_bars({"CNN": []})
