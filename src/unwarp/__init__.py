@@ -4,11 +4,14 @@ from unwarp import compat, kernels, nn, transforms
 from unwarp.backends import available_backends
 from unwarp.errors import (
     BackendError,
+    CheckpointError,
     DataError,
+    DependencyError,
     DeviceError,
     DtypeError,
     OptionError,
     ShapeError,
+    TrainingError,
     UnsupportedError,
     UnwarpError,
 )
@@ -18,11 +21,14 @@ __version__ = "0.1.0"
 
 __all__ = [
     "BackendError",
+    "CheckpointError",
     "DataError",
+    "DependencyError",
     "DeviceError",
     "DtypeError",
     "OptionError",
     "ShapeError",
+    "TrainingError",
     "UnsupportedError",
     "UnwarpError",
     "__version__",
