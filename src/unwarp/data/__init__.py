@@ -1,0 +1,1 @@
+"""Datasets: one a file. Nothing here needs a network, except where a download is asked for."""
