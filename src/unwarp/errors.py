@@ -37,5 +37,13 @@ class DataError(UnwarpError, RuntimeError):
     """A file or dataset is missing, truncated or corrupt."""
 
 
+class TrainingError(UnwarpError, RuntimeError):
+    """Training cannot go on, for example because the loss is not finite."""
+
+
+class CheckpointError(UnwarpError, RuntimeError):
+    """A checkpoint is missing, truncated, or of another model."""
+
+
 class DependencyError(UnwarpError, ImportError):
     """A package that an extra of unwarp installs is not there."""
