@@ -1,0 +1,51 @@
+"""`unwarp data`: fetch, check and look at the digits."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+__all__ = ["app"]
+
+app = typer.Typer(no_args_is_help=True, help="The digits: download them, check them, look at them.")
+
+
+@app.command()
+def fetch() -> None:
+    """Download MNIST into the cache, unless it is there and sound."""
+    from unwarp.data import mnist
+    from unwarp.data.download import cache_directory
+
+    sizes = [len(mnist.load(split)) for split in mnist.SPLITS]
+    Console().print(f"MNIST: {sizes[0]:,} training and {sizes[1]:,} test digits in {cache_directory()}")
+
+
+@app.command()
+def verify(
+    data_dir: Annotated[Path | None, typer.Option(help="Folder of the four MNIST files. [default: the cache]")] = None,
+) -> None:
+    """Check that the MNIST files are there, whole and the published ones. Downloads nothing."""
+    from unwarp.data import mnist
+
+    for split in mnist.SPLITS:
+        digits = mnist.load(split, data_dir=data_dir, download=False)
+        Console().print(f"{split}: {len(digits):,} digits, sound")
+
+
+@app.command()
+def show(
+    distortion: Annotated[str, typer.Argument(help="r, rts, p, e or tc.")],
+    out: Annotated[Path | None, typer.Option(help="PNG to write. [default: DISTORTION.png]")] = None,
+    count: Annotated[int, typer.Option(min=1, max=400, help="How many digits.")] = 40,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the distortions.")] = 0,
+) -> None:
+    """Draw distorted digits. Uses the digits that come with the package."""
+    from unwarp.data import distortions, mnist_subset
+    from unwarp.data.distorted_mnist import distort_once
+    from unwarp.experiments.picture import contact_sheet
+    from unwarp.viz import save_png
+
+    digits = mnist_subset.subset("test")[:count]
+    images = distort_once(digits, distortions.get(distortion), seed=seed)
+    Console().print(f"digits: {save_png(contact_sheet(images), out or Path(f'{distortion}.png'))}")

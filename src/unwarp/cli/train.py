@@ -1,0 +1,81 @@
+"""`unwarp train`: train an experiment of the catalogue."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from unwarp.experiments.run import Finished
+
+__all__ = ["train"]
+
+
+def _list(wanted: bool) -> None:
+    if wanted:
+        from unwarp.experiments.catalog import CATALOG
+
+        typer.echo("\n".join(CATALOG))
+        raise typer.Exit
+
+
+def train(
+    name: Annotated[str, typer.Argument(help="An experiment, for example mnist-rts/st-cnn-affine.")],
+    settings: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[KEY=VALUE]...", help="Changed settings, for example training.epochs=5."),
+    ] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Folder of the four MNIST files; without it they are downloaded once.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of weights, order and distortions.")] = 0,
+    budget: Annotated[str, typer.Option(help="How long to train: quick, standard or paper.")] = "standard",
+    out: Annotated[Path | None, typer.Option(help="Folder of the run. [default: runs/NAME/LABEL-seedN]")] = None,
+    results: Annotated[Path, typer.Option(help="Folder of all records; the run's record is copied there.")] = Path(
+        "results"
+    ),
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in its folder, if there is one.")
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in its folder.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Draw no progress bar.")] = False,
+    list_: Annotated[
+        bool, typer.Option("--list", callback=_list, is_eager=True, help="Print the names of all experiments.")
+    ] = False,
+) -> None:
+    """Train an experiment, test it, and write down what came out."""
+    from unwarp.experiments.experiment import choose
+    from unwarp.experiments.records import write_record
+    from unwarp.experiments.run import run
+
+    experiment = choose(name, settings or [], budget=budget)
+    folder = out or Path("runs", experiment.name, f"{experiment.label}-seed{seed}")
+    console = Console()
+    console.print(f"{experiment.name} ({experiment.label}), seed {seed}: {folder}")
+    try:
+        finished = run(
+            experiment, folder, seed=seed, data_dir=data_dir, resume=resume, overwrite=overwrite, progress=not quiet
+        )
+    except KeyboardInterrupt:
+        console.print("Interrupted. The same command with --resume goes on after the last finished epoch.")
+        raise typer.Exit(130) from None
+    copy = write_record(finished.record, results / finished.record.file)
+    console.print(_summary(finished))
+    console.print(f"record: {copy}\nweights: {finished.checkpoint}\nnext: unwarp figure {finished.checkpoint}")
+
+
+def _summary(finished: "Finished") -> Table:
+    from unwarp.experiments.catalog import BUDGETS
+    from unwarp.experiments.published import published_error
+
+    record, published = finished.record, published_error(finished.record.name)
+    table = Table(show_header=False)
+    table.add_row("test error", f"{record.test_error:.2f} %")
+    if published is not None and record.label in BUDGETS:
+        table.add_row("published", f"{published:.1f} %")
+    table.add_row("validation error", f"{record.validation_error:.2f} %")
+    table.add_row("parameters", f"{record.parameters:,}")
+    table.add_row("training time", f"{record.seconds:.0f} s for {len(record.history)} epochs")
+    return table

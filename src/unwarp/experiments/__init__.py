@@ -1,0 +1,1 @@
+"""Experiments by name: settings, what builds them, and the records of their runs."""

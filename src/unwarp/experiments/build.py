@@ -1,0 +1,102 @@
+"""Settings into objects. Classes are built here and never see a configuration."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from unwarp.data import distortions, mnist, mnist_subset
+from unwarp.data.distorted_mnist import CHANNELS, NUM_CLASSES, EpochSampler, FixedBatches, FreshBatches
+from unwarp.experiments.config import DataConfig, ModelConfig, TrainingConfig
+from unwarp.models import CNN, FCN, st_cnn, st_fcn
+from unwarp.training.datamodule import BatchDataModule
+from unwarp.training.module import ClassificationModule
+from unwarp.training.precision import Precision, fastest
+from unwarp.training.schedules import Plan, modern, published
+from unwarp.transforms import TRANSFORMS, AbstractTransform
+
+__all__ = ["build_data", "build_device", "build_model", "build_module", "build_precision", "build_test_batches"]
+
+VALIDATION_SEED, TEST_SEED = 1001, 1002  # of the fixed distortions: the same images in every run
+_EVALUATION_BATCH = 500
+
+
+def build_model(config: ModelConfig, data: DataConfig) -> nn.Module:
+    """The network for the images of a distortion."""
+    size = distortions.get(data.distortion).size
+    sizes: dict[str, Any] = {"channels": CHANNELS, "classes": NUM_CLASSES, "width": config.width}
+    if config.transform == "none":
+        return {"fcn": FCN, "cnn": CNN}[config.network](size, **sizes)
+    network = {"st-fcn": st_fcn, "st-cnn": st_cnn}[config.network]
+    return network(size, transform=_transform(config), pooling=config.pooling, **sizes)
+
+
+def build_data(config: DataConfig, *, seed: int, data_dir: Path | None = None) -> BatchDataModule:
+    """Training, validation and test batches.
+
+    Args:
+        config: which digits and distortion.
+        seed: of the training batches; validation and test are the same in every run.
+        data_dir: folder of the four MNIST files, else they are downloaded once.
+    """
+    distortion = distortions.get(config.distortion)
+    digits = mnist.load("train", data_dir=data_dir) if config.source == "full" else mnist_subset.subset("train")
+    training, validation = mnist.hold_out(digits, config.validation)
+    fresh = FreshBatches(training, distortion, batch_size=config.batch_size, seed=seed)
+    return BatchDataModule(
+        training=fresh,
+        order=EpochSampler(fresh.num_batches),
+        validation=FixedBatches(validation, distortion, batch_size=_EVALUATION_BATCH, seed=VALIDATION_SEED),
+        test=build_test_batches(config, data_dir=data_dir),
+    )
+
+
+def build_test_batches(config: DataConfig, *, data_dir: Path | None = None) -> FixedBatches:
+    """The test digits, distorted the same way in every run."""
+    digits = mnist.load("test", data_dir=data_dir) if config.source == "full" else mnist_subset.subset("test")
+    return FixedBatches(digits, distortions.get(config.distortion), batch_size=_EVALUATION_BATCH, seed=TEST_SEED)
+
+
+def build_module(
+    config: TrainingConfig, model: nn.Module, precision: Precision, *, about: Mapping[str, Any]
+) -> ClassificationModule:
+    """The training module of a network; its checkpoints carry ``about``."""
+    return ClassificationModule(
+        model, _plan(config), classes=NUM_CLASSES, channels_last=precision.channels_last, about=about
+    )
+
+
+def build_device(config: TrainingConfig) -> torch.device:
+    """Where to train."""
+    if config.device != "auto":
+        return torch.device(config.device)
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def build_precision(config: TrainingConfig, device: torch.device) -> Precision:
+    """The arithmetic to train with; what is left to the machine is decided here."""
+    best = fastest(device)
+    dtype = best.dtype if config.precision == "auto" else config.precision
+    if config.channels_last != "auto":
+        return Precision(dtype, channels_last=config.channels_last == "yes")
+    return Precision(dtype, channels_last=dtype == "bfloat16" and best.channels_last)
+
+
+def _transform(config: ModelConfig) -> AbstractTransform:
+    kind = TRANSFORMS[config.transform]
+    return kind(control=(config.control,) * 2) if config.transform == "thin_plate_spline" else kind()
+
+
+def _plan(config: TrainingConfig) -> Callable[[nn.Module, int], Plan]:
+    if config.recipe == "published":
+        return partial(published, lr=config.lr, localiser_lr_scale=config.localiser_lr_scale)
+    return partial(
+        modern,
+        lr=config.lr,
+        weight_decay=config.weight_decay,
+        warmup=config.warmup,
+        localiser_lr_scale=config.localiser_lr_scale,
+    )

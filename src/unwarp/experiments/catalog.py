@@ -1,0 +1,82 @@
+"""Every experiment that has a name."""
+
+import tomllib
+from importlib.resources import files
+from typing import Any
+
+from unwarp._checks import nearest_names
+from unwarp.errors import OptionError
+
+__all__ = ["BUDGETS", "CATALOG", "named"]
+
+CATALOG: dict[str, str] = {
+    "mnist-r/fcn": "mnist-r/fcn.toml",
+    "mnist-r/cnn": "mnist-r/cnn.toml",
+    "mnist-r/st-fcn-affine": "mnist-r/st-fcn-affine.toml",
+    "mnist-r/st-fcn-projective": "mnist-r/st-fcn-projective.toml",
+    "mnist-r/st-fcn-tps": "mnist-r/st-fcn-tps.toml",
+    "mnist-r/st-cnn-affine": "mnist-r/st-cnn-affine.toml",
+    "mnist-r/st-cnn-projective": "mnist-r/st-cnn-projective.toml",
+    "mnist-r/st-cnn-tps": "mnist-r/st-cnn-tps.toml",
+    "mnist-rts/fcn": "mnist-rts/fcn.toml",
+    "mnist-rts/cnn": "mnist-rts/cnn.toml",
+    "mnist-rts/st-fcn-affine": "mnist-rts/st-fcn-affine.toml",
+    "mnist-rts/st-fcn-projective": "mnist-rts/st-fcn-projective.toml",
+    "mnist-rts/st-fcn-tps": "mnist-rts/st-fcn-tps.toml",
+    "mnist-rts/st-cnn-affine": "mnist-rts/st-cnn-affine.toml",
+    "mnist-rts/st-cnn-projective": "mnist-rts/st-cnn-projective.toml",
+    "mnist-rts/st-cnn-tps": "mnist-rts/st-cnn-tps.toml",
+    "mnist-p/fcn": "mnist-p/fcn.toml",
+    "mnist-p/cnn": "mnist-p/cnn.toml",
+    "mnist-p/st-fcn-affine": "mnist-p/st-fcn-affine.toml",
+    "mnist-p/st-fcn-projective": "mnist-p/st-fcn-projective.toml",
+    "mnist-p/st-fcn-tps": "mnist-p/st-fcn-tps.toml",
+    "mnist-p/st-cnn-affine": "mnist-p/st-cnn-affine.toml",
+    "mnist-p/st-cnn-projective": "mnist-p/st-cnn-projective.toml",
+    "mnist-p/st-cnn-tps": "mnist-p/st-cnn-tps.toml",
+    "mnist-e/fcn": "mnist-e/fcn.toml",
+    "mnist-e/cnn": "mnist-e/cnn.toml",
+    "mnist-e/st-fcn-affine": "mnist-e/st-fcn-affine.toml",
+    "mnist-e/st-fcn-projective": "mnist-e/st-fcn-projective.toml",
+    "mnist-e/st-fcn-tps": "mnist-e/st-fcn-tps.toml",
+    "mnist-e/st-cnn-affine": "mnist-e/st-cnn-affine.toml",
+    "mnist-e/st-cnn-projective": "mnist-e/st-cnn-projective.toml",
+    "mnist-e/st-cnn-tps": "mnist-e/st-cnn-tps.toml",
+    "mnist-tc/fcn": "mnist-tc/fcn.toml",
+    "mnist-tc/cnn": "mnist-tc/cnn.toml",
+    "mnist-tc/st-fcn-affine": "mnist-tc/st-fcn-affine.toml",
+    "mnist-tc/st-fcn-projective": "mnist-tc/st-fcn-projective.toml",
+    "mnist-tc/st-fcn-tps": "mnist-tc/st-fcn-tps.toml",
+    "mnist-tc/st-cnn-affine": "mnist-tc/st-cnn-affine.toml",
+    "mnist-tc/st-cnn-projective": "mnist-tc/st-cnn-projective.toml",
+    "mnist-tc/st-cnn-tps": "mnist-tc/st-cnn-tps.toml",
+}
+"""Name of an experiment -> its settings, a file under ``configs/``."""
+
+BUDGETS: dict[str, dict[str, Any]] = {
+    "quick": {"training.epochs": 5},
+    "standard": {},
+    "paper": {
+        "training.recipe": "published",
+        "training.steps": 150_000,
+        "training.lr": 0.01,
+        "training.warmup": 0.0,
+        "training.clip": 0.0,
+    },
+}
+"""How long to train -> the settings this changes; ``paper`` is the schedule of appendix A.4."""
+
+
+def named(name: str) -> dict[str, Any]:
+    """The settings of an experiment.
+
+    Args:
+        name: for example ``"mnist-rts/st-cnn-affine"``.
+
+    Raises:
+        OptionError: there is no such experiment. The message names the nearest, or what there is.
+    """
+    if name not in CATALOG:
+        hint = nearest_names(name, CATALOG) or " `unwarp train --list` prints all names."
+        raise OptionError(f"experiment: there is none called {name!r} among {len(CATALOG)}.{hint}")
+    return tomllib.loads((files("unwarp.experiments") / "configs" / CATALOG[name]).read_text(encoding="utf-8"))

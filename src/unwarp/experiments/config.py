@@ -1,0 +1,150 @@
+"""What an experiment is: data, network, training. Values only; `build` turns them into objects."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from unwarp._checks import option
+from unwarp.errors import OptionError
+from unwarp.experiments.settings import override, parse_assignment, read
+from unwarp.transforms import TRANSFORMS
+
+__all__ = ["DataConfig", "ExperimentConfig", "ModelConfig", "TrainingConfig"]
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which digits, and how they are distorted.
+
+    Attributes:
+        distortion: r, rts, p, e or tc, as the paper names them.
+        source: all of MNIST, or the 6,000 + 2,000 digits that come with the package and need no network.
+        validation: how many training digits choose the best checkpoint instead of being learned from.
+        batch_size: images a training step.
+    """
+
+    distortion: Literal["r", "rts", "p", "e", "tc"]
+    source: Literal["full", "packaged"] = "full"
+    validation: int = 5000
+    batch_size: int = 256
+
+    def __post_init__(self) -> None:
+        _at_least("data.validation", self.validation, 1)
+        _at_least("data.batch_size", self.batch_size, 1)
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Which network.
+
+    Attributes:
+        network: fcn, cnn, or one of them behind a spatial transformer.
+        width: hidden units of an FCN, filters of a CNN.
+        transform: what the transformer predicts, by the name of a transform; ``none`` without a transformer.
+        control: control points along each axis, for the transforms that have them.
+        pooling: side of the averaging windows after the transformer, in pixels.
+    """
+
+    network: Literal["fcn", "cnn", "st-fcn", "st-cnn"]
+    width: int
+    transform: str = "none"
+    control: int = 4
+    pooling: int = 1
+
+    def __post_init__(self) -> None:
+        _at_least("model.width", self.width, 1)
+        _at_least("model.control", self.control, 2)
+        _at_least("model.pooling", self.pooling, 1)
+        option("model.transform", self.transform, ("none", *TRANSFORMS))
+        if self.network.startswith("st-") == (self.transform == "none"):
+            raise OptionError(
+                f"model.transform: expected a transform for st-fcn and st-cnn and none for fcn and cnn, got "
+                f"{self.transform!r} for {self.network}. Set model.network and model.transform together."
+            )
+        if self.transform == "none" and self.pooling != 1:
+            raise OptionError(
+                f"model.pooling: expected 1 for {self.network}, which pools behind no transformer, got {self.pooling}."
+            )
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How to train.
+
+    Attributes:
+        recipe: ``modern`` is AdamW with warm-up and cosine decay, ``published`` the paper's plain SGD in stages.
+        epochs: passes over the training digits.
+        steps: training steps, instead of epochs; 0 counts epochs.
+        lr: highest learning rate.
+        weight_decay: of AdamW.
+        warmup: share of the steps in which the learning rate of ``modern`` rises.
+        localiser_lr_scale: factor on the learning rate of the localiser.
+        clip: largest norm of the gradient, which longer ones are scaled to; 0 does not clip.
+        precision: ``auto`` takes bfloat16 where the machine has arithmetic for it.
+        channels_last: ``auto`` goes with the precision.
+        device: ``auto`` takes a GPU if there is one.
+    """
+
+    recipe: Literal["modern", "published"] = "modern"
+    epochs: int = 20
+    steps: int = 0
+    lr: float = 0.003
+    weight_decay: float = 0.0
+    warmup: float = 0.05
+    localiser_lr_scale: float = 1.0
+    clip: float = 1.0
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    channels_last: Literal["auto", "yes", "no"] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+    def __post_init__(self) -> None:
+        _at_least("training.epochs", self.epochs, 1)
+        for name in ("steps", "weight_decay", "warmup", "localiser_lr_scale", "clip"):
+            _at_least(f"training.{name}", getattr(self, name), 0)
+        if not self.lr > 0:
+            raise OptionError(f"training.lr: expected a positive number, got {self.lr}.")
+        if self.warmup > 1:
+            raise OptionError(f"training.warmup: expected a share of the steps, 0 to 1, got {self.warmup}.")
+        if self.recipe == "published" and (self.weight_decay or self.warmup):
+            raise OptionError(
+                "training.recipe: the published recipe has no weight decay and no warm-up, got "
+                f"weight_decay={self.weight_decay} and warmup={self.warmup}. Set both to 0."
+            )
+
+
+@dataclass(frozen=True)
+class ExperimentConfig:
+    """One cell of a table: everything that decides its outcome but the seed.
+
+    Example:
+        >>> values = {"data": {"distortion": "rts"}, "model": {"network": "cnn", "width": 64}}
+        >>> ExperimentConfig.read(values, ["training.epochs=3"]).training.epochs
+        3
+    """
+
+    data: DataConfig
+    model: ModelConfig
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+
+    @classmethod
+    def read(cls, values: Mapping[str, Any], assignments: Sequence[str] = ()) -> "ExperimentConfig":
+        """Check a nested mapping, after replacing some of its values.
+
+        Args:
+            values: sections ``data``, ``model`` and ``training``.
+            assignments: ``section.key=value`` each.
+
+        Raises:
+            OptionError: a key is unknown (the nearest valid ones are named) or a value does not fit.
+        """
+        changes = dict(parse_assignment(text) for text in assignments)
+        return read(cls, override(values, changes))
+
+    def values(self) -> dict[str, Any]:
+        """The nested mapping that `read` takes."""
+        return asdict(self)
+
+
+def _at_least(key: str, value: float, least: int) -> None:
+    if not value >= least:
+        raise OptionError(f"{key}: expected at least {least}, got {value}.")

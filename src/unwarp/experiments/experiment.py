@@ -1,0 +1,53 @@
+"""An experiment: a name, its settings and a label that tells which settings."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from unwarp._checks import option
+from unwarp.experiments.catalog import BUDGETS, named
+from unwarp.experiments.config import ExperimentConfig
+from unwarp.experiments.settings import override
+
+__all__ = ["Experiment", "choose"]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What to run.
+
+    Attributes:
+        name: in the catalogue.
+        label: the budget; ``custom-`` and a digest of the settings where some were changed.
+        config: every setting.
+    """
+
+    name: str
+    label: str
+    config: ExperimentConfig
+
+
+def choose(name: str, assignments: Sequence[str] = (), *, budget: str = "standard") -> Experiment:
+    """Look an experiment up and change some of its settings.
+
+    Args:
+        name: in the catalogue.
+        assignments: ``section.key=value`` each.
+        budget: how long to train; assignments go before it.
+
+    Raises:
+        OptionError: the name, the budget or a key is unknown, or a value does not fit.
+
+    Example:
+        >>> choose("mnist-rts/st-cnn-affine", ["training.epochs=3"]).config.training.epochs
+        3
+    """
+    option("budget", budget, tuple(BUDGETS))
+    values = override(named(name), BUDGETS[budget])
+    plain, config = ExperimentConfig.read(values), ExperimentConfig.read(values, assignments)
+    return Experiment(name, budget if config == plain else f"custom-{_digest(config)}", config)
+
+
+def _digest(config: ExperimentConfig) -> str:
+    return hashlib.sha256(json.dumps(config.values(), sort_keys=True).encode()).hexdigest()[:8]

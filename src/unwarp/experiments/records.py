@@ -1,0 +1,78 @@
+"""The record of a run: one JSON file, from which tables are made."""
+
+import json
+import os
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from unwarp.errors import DataError
+
+__all__ = ["Record", "read_record", "write_record"]
+
+
+@dataclass(frozen=True)
+class Record:
+    """One training run.
+
+    Attributes:
+        name: of the experiment.
+        label: the budget, or for other settings than the catalogue's ``custom-`` and a digest of them.
+        seed: of weights, order and distortions.
+        test_error: percent of the test digits, with the weights of the best epoch.
+        validation_error: percent of the validation digits in that epoch.
+        parameters: trained numbers in the network.
+        seconds: spent in the training epochs.
+        finished: day and time (UTC).
+        commit: of unwarp.
+        precision: arithmetic the network ran in.
+        config: every setting.
+        machine: where it ran.
+        versions: of what it ran with.
+        history: one row of logged figures an epoch.
+    """
+
+    name: str
+    label: str
+    seed: int
+    test_error: float
+    validation_error: float
+    parameters: int
+    seconds: float
+    finished: str
+    commit: str | None
+    precision: dict[str, Any]
+    config: dict[str, Any]
+    machine: dict[str, Any]
+    versions: dict[str, str]
+    history: list[dict[str, float]]
+
+    @property
+    def file(self) -> Path:
+        """Where it lies in a folder of records."""
+        return Path(self.name, f"{self.label}-seed{self.seed}.json")
+
+
+def write_record(record: Record, path: Path) -> Path:
+    """Write a record, whole or not at all: a run that is killed leaves no half file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        unfinished.write_text(json.dumps(asdict(record), indent=1) + "\n", encoding="utf-8")
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return path
+
+
+def read_record(path: Path) -> Record:
+    """Read a record.
+
+    Raises:
+        DataError: the file is missing or no record.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        return Record(**{field.name: values[field.name] for field in fields(Record)})
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"record: expected a file that a training run wrote, got {path} ({error!r}).") from error

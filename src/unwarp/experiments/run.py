@@ -1,0 +1,135 @@
+"""Run an experiment: build, train, test, record."""
+
+import shutil
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from unwarp.errors import OptionError
+from unwarp.experiments import provenance
+from unwarp.experiments.build import build_data, build_device, build_model, build_module, build_precision
+from unwarp.experiments.experiment import Experiment
+from unwarp.experiments.records import Record, write_record
+from unwarp.experiments.trained import refuse_other_run
+from unwarp.training.checkpoints import load_weights, read_checkpoint
+from unwarp.training.fit import CHECKPOINTS, LAST, Outcome, fit, test_error
+
+__all__ = ["Finished", "run"]
+
+RECORD = "record.json"
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a run leaves.
+
+    Attributes:
+        record: its figures.
+        record_path: the file they are in.
+        checkpoint: weights of the best epoch.
+        model: the network with these weights.
+    """
+
+    record: Record
+    record_path: Path
+    checkpoint: Path
+    model: nn.Module
+
+
+def run(
+    experiment: Experiment,
+    folder: Path,
+    *,
+    seed: int = 0,
+    data_dir: Path | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: bool = True,
+) -> Finished:
+    """Train and test an experiment. The same seed gives the same run twice on the same CPU.
+
+    Args:
+        experiment: what to run.
+        folder: where checkpoints, logs and the record go.
+        seed: of weights, order and distortions.
+        data_dir: folder of the four MNIST files, else they are downloaded once.
+        resume: go on from the folder's last checkpoint, if there is one.
+        overwrite: start anew in a folder that holds a run.
+        progress: draw a progress bar.
+
+    Raises:
+        OptionError: the folder holds a run, and neither ``resume`` nor ``overwrite`` was asked for.
+        CheckpointError: the folder's last checkpoint is damaged or of another experiment.
+        TrainingError: the loss was not finite.
+    """
+    start = _starting_point(folder, experiment, seed, resume=resume, overwrite=overwrite)
+    device = build_device(experiment.config.training)
+    precision = build_precision(experiment.config.training, device)
+    data = build_data(experiment.config.data, seed=seed, data_dir=data_dir)
+    torch.manual_seed(seed)
+    model = build_model(experiment.config.model, experiment.config.data)
+    about = {"name": experiment.name, "seed": seed, "config": experiment.config.values()}
+    module = build_module(experiment.config.training, model, precision, about=about)
+    training = experiment.config.training
+    outcome = fit(
+        module,
+        data,
+        folder,
+        epochs=training.epochs,
+        steps=training.steps,
+        clip=training.clip,
+        precision=precision,
+        device=device,
+        resume=start,
+        progress=progress,
+    )
+    load_weights(model, read_checkpoint(outcome.best))
+    error = test_error(module, data, precision=precision, device=device)
+    record = _record(experiment, seed, model, outcome, error, precision._asdict(), device)
+    return Finished(record, write_record(record, folder / RECORD), outcome.best, model.eval())
+
+
+def _starting_point(folder: Path, experiment: Experiment, seed: int, *, resume: bool, overwrite: bool) -> Path | None:
+    """The checkpoint to go on from; nothing for a start from scratch."""
+    last = folder / CHECKPOINTS / f"{LAST}.ckpt"
+    if overwrite and last.exists():
+        shutil.rmtree(last.parent)
+    if not last.exists():
+        return None
+    if not resume:
+        raise OptionError(
+            f"out: {folder} already holds a run. Go on with it by --resume, replace it by --overwrite, "
+            "or choose another folder by --out."
+        )
+    refuse_other_run(last, experiment, seed)
+    return last
+
+
+def _record(
+    experiment: Experiment,
+    seed: int,
+    model: nn.Module,
+    outcome: Outcome,
+    error: float,
+    precision: dict[str, object],
+    device: torch.device,
+) -> Record:
+    return Record(
+        name=experiment.name,
+        label=experiment.label,
+        seed=seed,
+        test_error=round(error, 4),
+        validation_error=min(row["val_error"] for row in outcome.history),
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        seconds=round(outcome.seconds, 1),
+        finished=datetime.now(UTC).isoformat(timespec="seconds"),
+        commit=provenance.commit(),
+        precision=precision,
+        config=experiment.config.values(),
+        machine=provenance.machine(device),
+        versions=provenance.versions(),
+        history=outcome.history,
+    )

@@ -1,0 +1,88 @@
+"""Reading checkpoints: data alone, never code, and one clear error for whatever else a file may hold."""
+
+import pickle
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+
+from unwarp.errors import CheckpointError
+
+__all__ = ["Checkpoint", "load_weights", "read_checkpoint"]
+
+ABOUT = "unwarp"  # the entry that says what a checkpoint holds
+_WEIGHTS = "model."  # prefix of the network's own tensors among the trainer's
+_SHOWN = 3  # how many differences a message lists
+
+
+class Checkpoint(NamedTuple):
+    """What a training run left.
+
+    Attributes:
+        path: where it lies.
+        about: plain values that the run wrote beside the weights.
+        weights: tensors of the network by name.
+        epoch: how many epochs were finished.
+    """
+
+    path: Path
+    about: dict[str, Any]
+    weights: dict[str, Tensor]
+    epoch: int
+
+
+def read_checkpoint(path: Path | str) -> Checkpoint:
+    """Read a checkpoint onto the CPU.
+
+    Raises:
+        CheckpointError: the file is missing, truncated, no checkpoint, or another program's.
+    """
+    path = Path(path)
+    content = _content(path)
+    if ABOUT not in content or "state_dict" not in content:
+        raise CheckpointError(
+            f"checkpoint: expected a file that `unwarp train` wrote, got {path}, a checkpoint of another program. "
+            "Give one from the checkpoints folder of a run."
+        )
+    tensors: dict[str, Tensor] = content["state_dict"]
+    weights = {name.removeprefix(_WEIGHTS): tensor for name, tensor in tensors.items() if name.startswith(_WEIGHTS)}
+    return Checkpoint(path, content[ABOUT], weights, content["epoch"] + 1)
+
+
+def load_weights(model: nn.Module, checkpoint: Checkpoint) -> None:
+    """Copy a checkpoint's weights into a network.
+
+    Raises:
+        CheckpointError: the checkpoint is of another network. The message names the first tensors that differ.
+    """
+    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    given = {name: tuple(tensor.shape) for name, tensor in checkpoint.weights.items()}
+    differing = [name for name in sorted(expected | given) if expected.get(name) != given.get(name)]
+    if differing:
+        shown = "; ".join(
+            f"{name}: expected {expected.get(name, 'nothing')}, got {given.get(name, 'nothing')}"
+            for name in differing[:_SHOWN]
+        )
+        raise CheckpointError(
+            f"checkpoint: {checkpoint.path} holds another model. {len(differing)} of {len(expected | given)} tensors "
+            f"differ ({shown}). Give a checkpoint of the same network, width, image size and transform."
+        )
+    model.load_state_dict(checkpoint.weights)
+
+
+def _content(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise CheckpointError(f"checkpoint: expected a file, got {path}, which does not exist. Check the path.")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
+        raise CheckpointError(
+            f"checkpoint: expected a file that `unwarp train` wrote, got {path}, which is truncated, corrupt or holds "
+            f"more than tensors and plain values ({_first_line(error)}). Use another checkpoint of the run."
+        ) from error
+    return cast(dict[str, Any], content) if isinstance(content, dict) else {}
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:120]

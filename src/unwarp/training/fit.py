@@ -1,0 +1,160 @@
+"""One training run: trainer, loggers, checkpoints, progress bar, resume."""
+
+import logging
+import warnings
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from lightning import Callback, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+
+from unwarp.training.checkpoints import load_weights, read_checkpoint
+from unwarp.training.datamodule import BatchDataModule
+from unwarp.training.history import History
+from unwarp.training.module import ClassificationModule
+from unwarp.training.precision import Precision
+from unwarp.training.progress_bar import ProgressBar
+from unwarp.training.theta_statistics import ThetaStatistics
+
+__all__ = ["Outcome", "fit", "test_error"]
+
+CHECKPOINTS = "checkpoints"
+BEST, LAST = "best", "last"
+
+
+class Outcome(NamedTuple):
+    """What a training run gave.
+
+    Attributes:
+        best: checkpoint with the smallest validation error.
+        last: checkpoint of the last epoch.
+        history: one row of logged figures an epoch.
+        seconds: spent in the epochs.
+    """
+
+    best: Path
+    last: Path
+    history: list[dict[str, float]]
+    seconds: float
+
+
+def fit(
+    module: ClassificationModule,
+    data: BatchDataModule,
+    folder: Path,
+    *,
+    epochs: int,
+    steps: int = 0,
+    clip: float = 0.0,
+    precision: Precision,
+    device: torch.device,
+    resume: Path | None = None,
+    progress: bool = True,
+) -> Outcome:
+    """Train, with a checkpoint after every epoch.
+
+    Args:
+        module: what to train.
+        data: its batches.
+        folder: where the run's files go: ``checkpoints/`` with ``best.ckpt`` and ``last.ckpt``, and ``logs/``.
+        epochs: how many to train.
+        steps: stop after so many steps instead; 0 counts epochs.
+        clip: largest norm of the gradient; 0 does not clip.
+        precision: arithmetic of the network.
+        device: where to train.
+        resume: checkpoint to go on from.
+        progress: draw a progress bar.
+
+    Raises:
+        TrainingError: the loss was not finite.
+        CheckpointError: ``resume`` is no checkpoint, or of another model.
+    """
+    if resume is not None:
+        load_weights(module.model, read_checkpoint(resume))  # a misfit is refused before anything is written
+    history = History()
+    callbacks: list[Callback] = [ThetaStatistics(), history, _checkpoints(folder)]
+    if progress:
+        callbacks.append(ProgressBar(refresh_rate=10))
+    with _quiet(), _interruptible():
+        trainer = Trainer(
+            default_root_dir=folder,
+            max_epochs=-1 if steps else epochs,
+            max_steps=steps or -1,
+            gradient_clip_val=clip or None,
+            callbacks=callbacks,
+            logger=[CSVLogger(folder / "logs", name="csv"), TensorBoardLogger(folder / "logs", name="tensorboard")],
+            **_common(precision, device, progress=progress),
+        )
+        trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
+    best, last = (folder / CHECKPOINTS / f"{name}.ckpt" for name in (BEST, LAST))
+    return Outcome(best, last, history.epochs, history.seconds)
+
+
+def test_error(
+    module: ClassificationModule, data: BatchDataModule, *, precision: Precision, device: torch.device
+) -> float:
+    """Errors on the test batches, in percent, with the weights the module has."""
+    with _quiet(), _interruptible():
+        trainer = Trainer(logger=False, enable_checkpointing=False, **_common(precision, device, progress=False))
+        (figures,) = trainer.test(module, datamodule=data, verbose=False)
+    return figures["test_error"]
+
+
+def _checkpoints(folder: Path) -> ModelCheckpoint:
+    callback = ModelCheckpoint(
+        folder / CHECKPOINTS,
+        filename=BEST,
+        monitor="val_error",
+        save_last=True,
+        save_on_train_epoch_end=True,  # after the epoch's history row, which the checkpoint carries
+        enable_version_counter=False,
+    )
+    callback.CHECKPOINT_NAME_LAST = LAST
+    return callback
+
+
+def _common(precision: Precision, device: torch.device, *, progress: bool) -> dict[str, Any]:
+    return {
+        "accelerator": device.type,
+        "devices": 1,
+        "precision": "bf16-mixed" if precision.dtype == "bfloat16" else "32-true",
+        "num_sanity_val_steps": 0,
+        "enable_progress_bar": progress,
+        "enable_model_summary": False,
+    }
+
+
+@contextmanager
+def _quiet() -> Generator[None, None, None]:
+    """Keep the trainer from advising what was decided on purpose."""
+    chatter = logging.getLogger("lightning.pytorch")
+    level = chatter.level
+    chatter.setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        # Batches are made by one multi-threaded call; see BatchDataModule.
+        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        # One epoch of a small set has fewer steps than the trainer's logging interval; figures are logged by the epoch.
+        warnings.filterwarnings("ignore", message=".*is smaller than the logging interval.*")
+        # Lightning 2.6 asks torch 2.13 for something in a way that torch calls old.
+        warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated", category=FutureWarning)
+        # Resuming writes into the folder of the run on purpose.
+        warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty.*")
+        try:
+            yield
+        finally:
+            chatter.setLevel(level)
+
+
+@contextmanager
+def _interruptible() -> Generator[None, None, None]:
+    """Turn the trainer's answer to Ctrl-C, leaving the program, back into what it was."""
+    try:
+        yield
+    except SystemExit as exit_:
+        if isinstance(exit_.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from exit_
+        raise

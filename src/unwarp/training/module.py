@@ -1,0 +1,113 @@
+"""The training loop's view of a classifier."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from lightning import LightningModule
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+from torchmetrics.classification import MulticlassAccuracy
+
+from unwarp.errors import TrainingError
+from unwarp.training.checkpoints import ABOUT
+from unwarp.training.schedules import Plan
+from unwarp.training.theta_probe import ThetaProbe
+
+__all__ = ["ClassificationModule"]
+
+Batch = tuple[Tensor, Tensor]
+
+
+class ErrorRate(MulticlassAccuracy):
+    """Share of wrong answers, in percent."""
+
+    def __init__(self, classes: int) -> None:
+        super().__init__(num_classes=classes, average="micro")
+
+    def compute(self) -> Tensor:
+        """The rate over everything seen since the last reset."""
+        return 100 * (1 - super().compute())
+
+
+class ClassificationModule(LightningModule):
+    """Trains a classifier with cross-entropy, and counts its errors.
+
+    Logs ``train_loss``, ``train_error``, ``val_loss``, ``val_error`` and ``test_error`` once an epoch; errors are in
+    percent. The weights themselves stay in ``model``, a plain module that needs no trainer.
+
+    Args:
+        model: maps images to logits.
+        plan: gives the optimiser and schedule for a model and a number of steps.
+        classes: number of logits.
+        channels_last: lay images and filters out with the channels innermost.
+        about: plain values to write into each checkpoint, so that a file says what it holds.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        plan: Callable[[nn.Module, int], Plan],
+        *,
+        classes: int = 10,
+        channels_last: bool = False,
+        about: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self._layout = torch.channels_last if channels_last else torch.contiguous_format
+        model.to(memory_format=self._layout)  # pyright: ignore[reportCallIssue]: torch leaves this overload out
+        self.model: nn.Module = model
+        self._plan = plan
+        self._about = dict(about or {})
+        self.probe = ThetaProbe(model)
+        self.train_errors, self.val_errors, self.test_errors = (ErrorRate(classes) for _ in range(3))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits of a batch of images."""
+        return self.model(images.contiguous(memory_format=self._layout))
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """The loss of one batch.
+
+        Raises:
+            TrainingError: it is not finite.
+        """
+        loss = self._step("train", self.train_errors, batch)
+        self._refuse_non_finite(loss)
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Count the errors in one validation batch."""
+        self._step("val", self.val_errors, batch)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Count the errors in one test batch."""
+        self._step("test", self.test_errors, batch)
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """The plan for this model and the trainer's number of steps."""
+        optimiser, schedule = self._plan(self.model, int(self.trainer.estimated_stepping_batches))
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Say in the checkpoint what it holds."""
+        checkpoint[ABOUT] = self._about
+
+    def _step(self, stage: str, errors: ErrorRate, batch: Batch) -> Tensor:
+        images, labels = batch
+        logits = self(images).float()
+        loss = F.cross_entropy(logits, labels)
+        errors(logits, labels)
+        self.log(f"{stage}_loss", loss, on_step=False, on_epoch=True, batch_size=len(labels), prog_bar=stage == "train")
+        self.log(f"{stage}_error", errors, on_step=False, on_epoch=True, prog_bar=stage == "val")
+        return loss
+
+    def _refuse_non_finite(self, loss: Tensor) -> None:
+        if torch.isfinite(loss):
+            return
+        raise TrainingError(
+            f"loss: expected a finite value, got {loss.item()} in epoch {self.current_epoch + 1}, step "
+            f"{self.global_step + 1}. {self.probe.describe()} Train with a smaller learning rate "
+            "(training.lr), or a smaller one for the localiser alone (training.localiser_lr_scale)."
+        )
