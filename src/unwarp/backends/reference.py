@@ -66,12 +66,12 @@ def sample_positions(
     image: Shaped[Tensor, "N channels *in"], centred: Float[Tensor, "T *out D"], sampling: Sampling
 ) -> Shaped[Tensor, "T channels *out"]:
     """V = sum over taps of U[tap] * k(x - tap) k(y - tap) ...: the paper's eq. 3 for any kernel, padding and dimension."""
-    size, out = image.shape[2:], centred.shape[1:-1]
+    kernel = sampling.kernel
+    source = kernel.prefilter(_accumulator(image, centred), sampling.padding, align_corners=sampling.align_corners)
+    size, out = source.shape[2:], centred.shape[1:-1]
     positions = centred.flatten(1, -2) + torch.tensor(
         [(n - 1) / 2 for n in reversed(size)], dtype=centred.dtype, device=centred.device
     )
-    kernel = sampling.kernel
-    source = kernel.prefilter(_accumulator(image, positions), sampling.padding, align_corners=sampling.align_corners)
     undefined = _undefined(positions, sampling)
     safe = torch.where(undefined[..., None], 0, positions)
     taps = [_axis_taps(safe[..., axis], n, sampling) for axis, n in enumerate(reversed(size))]

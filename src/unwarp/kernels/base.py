@@ -1,7 +1,9 @@
 """The sampling kernel k(t; Phi) of the paper: weight as a function of distance, one axis at a time.
 
 An image of D dimensions is sampled with the product of D one-dimensional kernels. A kernel of your own is a subclass
-with a ``support`` and a ``forward``; its parameters may be learnable.
+with a ``support`` and a ``forward``; its parameters may be learnable. `weights` calls ``forward`` at the distances of the
+taps; override it where an exact value or a slope at the lattice needs a formula of its own. Anti-aliasing calls
+``forward`` at distances divided by the stretch.
 """
 
 import math
@@ -65,6 +67,9 @@ class AbstractKernel(nn.Module):
         return weights if self.partition_of_unity else weights / weights.sum(-1, keepdim=True)
 
     def prefilter(self, image: Tensor, padding_mode: PaddingMode, *, align_corners: bool) -> Tensor:
-        """Coefficients that the kernel blends instead of the pixels; the pixels themselves for most kernels."""
+        """Coefficients that the kernel blends instead of the pixels; the pixels themselves for most kernels.
+
+        They may reach beyond the image, along each axis by the same number of pixels on either side.
+        """
         del padding_mode, align_corners
         return image

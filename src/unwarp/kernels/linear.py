@@ -17,7 +17,8 @@ class Linear(AbstractKernel):
     support = 1.0
 
     def forward(self, distance: Tensor) -> Tensor:
-        return (1 - distance.abs()).clamp_min(0)
+        # Slopes are those to the right of each kink: relu passes none at 0, clamp_min does.
+        return torch.where(distance < 0, (1 + distance).clamp_min(0), torch.relu(1 - distance))
 
     def weights(self, fraction: Tensor) -> Tensor:
         # Not through forward: abs() has the gradient 0 at the lattice, where every identity transform starts.

@@ -7,7 +7,7 @@ from unwarp.kernels.base import AbstractKernel
 
 
 class Nearest(AbstractKernel):
-    """k(t) = 1 for abs(t) < 1/2: the value of the closest pixel.
+    """k(t) = 1 for -1/2 <= t < 1/2: the value of the closest pixel.
 
     Positions halfway between two pixels go to the even one, as in torch. The gradient with respect to positions is
     zero everywhere, so a localiser learns nothing through this kernel. Integer and bool images are allowed.
@@ -25,7 +25,8 @@ class Nearest(AbstractKernel):
         return position.detach().round()
 
     def forward(self, distance: Tensor) -> Tensor:
-        return (distance.abs() < self.support).to(distance.dtype)
+        # Half open: with anti-aliasing, where this is the box that averages an area, each pixel belongs to one box.
+        return ((distance >= -self.support) & (distance < self.support)).to(distance.dtype)
 
     def weights(self, fraction: Tensor) -> Tensor:
         return torch.ones_like(fraction)[..., None]

@@ -1,0 +1,45 @@
+"""Cubic convolution, from bicubic to tricubic."""
+
+import torch
+from torch import Tensor
+
+from unwarp.kernels.base import AbstractKernel
+
+
+class Cubic(AbstractKernel):
+    """Keys' cubic convolution (1981).
+
+    k(t) = (a + 2) |t|^3 - (a + 3) |t|^2 + 1 for |t| <= 1, a (|t|^3 - 5 |t|^2 + 8 |t| - 4) for |t| < 2, else 0.
+
+    It passes through the pixels and has a continuous slope, so the gradient has no jumps at the lattice. It overshoots:
+    values may leave the range of the image.
+
+    Args:
+        a: slope at distance 1. -0.75 is what `torch.nn.functional.grid_sample` and OpenCV use; -0.5 (Keys, Pillow, and
+            torch's antialiased `interpolate`) reproduces quadratic images exactly.
+    """
+
+    name = "bicubic"
+    support = 2.0
+
+    def __init__(self, a: float = -0.75) -> None:
+        super().__init__()
+        self.a = a
+
+    def forward(self, distance: Tensor) -> Tensor:
+        far = distance.abs()
+        # t * t, not |t| * |t|: its second derivative at 0 is right.
+        near = (self.a + 2) * far * distance * distance - (self.a + 3) * distance * distance + 1
+        outer = self.a * (far - 1) * (far - 2) * (far - 2)
+        return torch.where(far <= 1, near, torch.where(far < 2, outer, 0))
+
+    def weights(self, fraction: Tensor) -> Tensor:
+        # Powers of the fraction itself: without abs() every derivative is right on the lattice, and at fraction 0 the
+        # weights are exactly (0, 1, 0, 0).
+        a, f = self.a, fraction
+        g = 1 - f
+        inner = f * (-a + f * ((2 * a + 3) - (a + 2) * f))
+        return torch.stack([a * f * g * g, 1 - f * f * ((a + 3) - (a + 2) * f), inner, a * f * f * g], dim=-1)
+
+    def extra_repr(self) -> str:
+        return f"a={self.a}"

@@ -1,0 +1,64 @@
+"""A Gaussian kernel whose width can be learned."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from unwarp.errors import OptionError
+from unwarp.kernels.base import AbstractKernel
+
+_NARROWEST = 0.1
+"""Pixels. A narrower Gaussian is 0 in float32 at every pixel when the position lies halfway between two."""
+
+
+class Gaussian(AbstractKernel):
+    """k(t) = exp(-t^2 / (2 sigma^2)) - exp(-s^2 / (2 sigma^2)) for |t| < s = support, divided by the sum of the weights.
+
+    The second term takes away the step at the end of the support. This kernel blurs: it does not pass through the
+    pixels, and the identity transform does not return the image.
+
+    The support is fixed when the kernel is made, at ``truncate * sigma`` and at least one pixel. A learned sigma that
+    outgrows it approaches the parabola 1 - (t / s)^2; give a larger ``truncate`` where sigma may grow. Below 0.1 pixels
+    sigma has no effect and no gradient.
+
+    Args:
+        sigma: standard deviation in pixels.
+        truncate: support in multiples of the initial sigma.
+        learnable: whether sigma is a parameter (its logarithm is, so that it stays positive).
+
+    Example:
+        >>> kernel = Gaussian(1.5, learnable=True)
+        >>> [name for name, _ in kernel.named_parameters()]
+        ['log_sigma']
+    """
+
+    name = "gaussian"
+    partition_of_unity = False
+    log_sigma: Tensor
+
+    def __init__(self, sigma: float = 0.5, *, truncate: float = 4.0, learnable: bool = False) -> None:
+        super().__init__()
+        if not (sigma >= _NARROWEST and math.isfinite(sigma)):
+            raise OptionError(f"sigma: expected at least {_NARROWEST} pixels, got {sigma!r}. Use mode='nearest' instead.")
+        if not (truncate >= 1 and math.isfinite(truncate)):
+            raise OptionError(f"truncate: expected at least 1 standard deviation, got {truncate!r}. 3 to 4 is usual.")
+        self.support = max(1.0, truncate * sigma)
+        value = torch.tensor(math.log(sigma))
+        if learnable:
+            self.log_sigma = nn.Parameter(value)
+        else:
+            self.register_buffer("log_sigma", value)
+
+    @property
+    def sigma(self) -> Tensor:
+        """The standard deviation in pixels."""
+        return self.log_sigma.exp().clamp_min(_NARROWEST)
+
+    def forward(self, distance: Tensor) -> Tensor:
+        precision = 0.5 / self.sigma.to(distance.dtype) ** 2
+        bell = torch.exp(-precision * distance * distance) - torch.exp(-precision * self.support**2)
+        return torch.where(distance.abs() < self.support, bell, 0)
+
+    def extra_repr(self) -> str:
+        return f"sigma={self.sigma.item():.4g}, support={self.support:.4g}"
