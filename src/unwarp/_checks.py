@@ -30,6 +30,15 @@ def option(argument: str, given: object, known: Sequence[str]) -> None:
         )
 
 
+def antialias(value: Any) -> None:
+    """Refuse what is neither a switch nor the largest stretch of the kernel."""
+    if not isinstance(value, bool | int | float) or (not isinstance(value, bool) and not value >= 1):
+        raise OptionError(
+            f"antialias: expected True, False, or the largest shrink to filter, at least 1, got {value!r}. "
+            "Use antialias=True."
+        )
+
+
 def tensor(argument: str, value: Any) -> None:
     """Refuse what is no tensor."""
     if not isinstance(value, Tensor):

@@ -58,7 +58,7 @@ def sample(
     padding_mode: str = "zeros",
     fill_value: FillValue = 0.0,
     align_corners: bool = False,
-    antialias: bool = False,
+    antialias: bool | float = False,
     backend: str = "auto",
 ) -> Shaped[Tensor, "batch channels *out"]:
     """Sample an image at given positions, like `torch.nn.functional.grid_sample` for any kernel and dimension.
@@ -73,7 +73,9 @@ def sample(
         padding_mode: ``"zeros"``, ``"border"``, ``"reflection"``, ``"circular"``, or ``"fill"``.
         fill_value: a number or one value a channel: what samples outside of the image get with ``"fill"``.
         align_corners: whether -1 and 1 are the centres of the border pixels, or their outer edges.
-        antialias: widen the kernel where the grid shrinks the image.
+        antialias: widen the kernel where the map shrinks the image, by its local Jacobian: here by the differences of
+            neighbouring positions, which takes as many output axes as the image has. A number instead of ``True``
+            limits the stretch to that many pixels, for speed and for `torch.compile`, `torch.export` and vmap.
         backend: ``"auto"``, or a name of `unwarp.available_backends`.
 
     Returns:
@@ -86,6 +88,11 @@ def sample(
     sampling = _sampling(image, mode, padding_mode, fill_value, align_corners, antialias)
     ndim = image.ndim - 2
     _check_grid(grid, image, ndim)
+    if antialias and grid.ndim != ndim + 2:
+        raise ShapeError(
+            f"grid: with antialias expected (batch, *out, {ndim}) with {ndim} output axes, whose neighbours tell how much "
+            f"the image shrinks, got {tuple(grid.shape)}."
+        )
     with _full_precision(image):
         points = grid.to(coordinates.point_dtype(image, grid)).expand(max(len(grid), len(image)), *grid.shape[1:])
         chosen = _choose("grid", image, points, sampling, backend)
@@ -103,7 +110,7 @@ def warp(
     padding_mode: str = "zeros",
     fill_value: FillValue = 0.0,
     align_corners: bool = False,
-    antialias: bool = False,
+    antialias: bool | float = False,
     backend: str = "auto",
 ) -> Shaped[Tensor, "batch channels *size"]:
     """Warp images: every output pixel is sampled where its transform puts it in the input.
@@ -156,6 +163,8 @@ def _warp(
         matrix = coordinates.pixel_matrix(family.matrix(points), sizes_in, size, align_corners=aligned)
         rows = matrix if family.projective else matrix[..., : family.ndim, :]
         return _choose("matrix", image, rows, sampling, backend).warp_matrix(image, rows, size, sampling)
+    if sampling.antialias:
+        return _warp_antialiased(image, theta, points, family, size, sampling, backend)
     scale = coordinates.half_extents(sizes_in, align_corners=aligned)
     if isinstance(family, AbstractSpline):
         # theta itself, not its up-cast copy: the control points are rounded as it is, so that the identity stays exact.
@@ -167,6 +176,48 @@ def _warp(
     positions = _positions(theta, points, family, sizes_in, size, aligned)
     chosen = _choose("grid", image, positions, sampling, backend)
     return chosen.sample_grid(image, positions, (1.0,) * family.ndim, sampling)
+
+
+def _warp_antialiased(
+    image: Tensor,
+    theta: Tensor,
+    points: Tensor,
+    family: AbstractTransform,
+    size: tuple[int, ...],
+    sampling: Sampling,
+    backend: str,
+) -> Tensor:
+    """By a grid and its Jacobian, for families that are not a matrix."""
+    sizes_in, aligned = image.shape[2:], sampling.align_corners
+    positions = _positions(theta, points, family, sizes_in, size, aligned)
+    jacobian = _jacobian(theta, points, family, sizes_in, size, aligned)
+    chosen = _choose("grid", image, positions, sampling, backend)
+    return chosen.sample_grid(image, positions, (1.0,) * family.ndim, sampling, jacobian)
+
+
+def _jacobian(
+    theta: Tensor,
+    points: Tensor,
+    family: AbstractTransform,
+    size_in: Sequence[int],
+    size: tuple[int, ...],
+    align_corners: bool,
+) -> Float[Tensor, "T *size D D"]:
+    """Input pixels per output pixel, by the difference of T half an output pixel to either side."""
+    options = {"dtype": points.dtype, "device": points.device}
+    grid = coordinates.regular_grid(size, align_corners=align_corners, **options).flatten(0, -2)
+    scale = _vector(coordinates.half_extents(size_in, align_corners=align_corners), points)
+    ratios = torch.diag(_vector(coordinates.extent_ratios(size_in, size, align_corners=align_corners), points))
+    columns = []
+    for axis, extent in enumerate(coordinates.half_extents(size, align_corners=align_corners)):
+        half = _vector([0.5 / extent if i == axis and extent else 0.0 for i in range(family.ndim)], points)
+        if isinstance(family, AbstractDisplacement):
+            moved = family.displacement(theta, grid + half) - family.displacement(theta, grid - half)
+            columns.append(moved * scale + ratios[axis])  # exact at the identity, where nothing is moved
+        else:
+            moved = family.transform_points(theta, grid + half) - family.transform_points(theta, grid - half)
+            columns.append(moved * scale)
+    return torch.stack(columns, dim=-1).unflatten(1, size)
 
 
 def _positions(
@@ -194,10 +245,11 @@ def _sampling(
     padding_mode: str,
     fill_value: FillValue,
     align_corners: bool,
-    antialias: bool,
+    antialias: bool | float,
 ) -> Sampling:
     kernel = kernels.resolve(mode)
-    _checks.image(image, floating_only=kernel.floating_only, mode=kernel.name)
+    _checks.antialias(antialias)
+    _checks.image(image, floating_only=kernel.floating_only or bool(antialias), mode=kernel.name)
     _checks.option("padding_mode", padding_mode, padding.MODES)
     fill = _checks.fill_value(fill_value, image.shape[1], padding_mode, image)
     return Sampling(kernel, padding_mode, fill, align_corners, antialias)

@@ -25,13 +25,14 @@ class Sampling:
     Attributes:
         fill: one value a channel, with ``padding="fill"`` only.
         align_corners: decides what reflection mirrors about and where the image's extent ends.
+        antialias: ``True``, or the largest stretch of the kernel, at least 1.
     """
 
     kernel: AbstractKernel
     padding: PaddingMode = "zeros"
     fill: Tensor | None = None
     align_corners: bool = False
-    antialias: bool = False
+    antialias: bool | float = False
 
 
 @dataclass(frozen=True)

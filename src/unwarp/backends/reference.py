@@ -1,6 +1,5 @@
 """The reference backend: the equations in plain torch, differentiable to any order. Every op is tested against it."""
 
-import itertools
 import math
 from collections.abc import Sequence
 
@@ -8,8 +7,11 @@ import torch
 from torch import Tensor
 
 from unwarp import coordinates, padding
-from unwarp._typing import Float, Integer, Shaped
+from unwarp._typing import Float, Shaped
+from unwarp.backends.antialias import blend_antialiased
 from unwarp.backends.base import Case, Sampling
+from unwarp.backends.jacobian import of_grid, of_matrix
+from unwarp.backends.taps import blend_taps
 
 
 class Reference:
@@ -32,9 +34,10 @@ class Reference:
         sampling: Sampling,
         jacobian: Float[Tensor, "T *out D D"] | None = None,
     ) -> Shaped[Tensor, "T channels *out"]:
-        del jacobian
-        factors = torch.tensor(scale, dtype=grid.dtype, device=grid.device)
-        return sample_positions(image, grid * factors, sampling)
+        positions = grid * torch.tensor(scale, dtype=grid.dtype, device=grid.device)
+        if sampling.antialias and jacobian is None:
+            jacobian = of_grid(positions)
+        return sample_positions(image, positions, sampling, jacobian)
 
     def warp_matrix(
         self,
@@ -43,9 +46,10 @@ class Reference:
         size: Sequence[int],
         sampling: Sampling,
     ) -> Shaped[Tensor, "T channels *size"]:
-        points = coordinates.centred_grid(size, dtype=matrix.dtype, device=matrix.device)
-        positions = coordinates.apply_matrix(matrix, points.flatten(0, -2), far=coordinates.FAR_PIXELS)
-        return sample_positions(image, positions.unflatten(1, tuple(size)), sampling)
+        points = coordinates.centred_grid(size, dtype=matrix.dtype, device=matrix.device).flatten(0, -2)
+        positions = coordinates.apply_matrix(matrix, points, far=coordinates.FAR_PIXELS)
+        jacobian = of_matrix(matrix, points, positions).unflatten(1, tuple(size)) if sampling.antialias else None
+        return sample_positions(image, positions.unflatten(1, tuple(size)), sampling, jacobian)
 
     def warp_basis(
         self,
@@ -63,20 +67,25 @@ class Reference:
 
 
 def sample_positions(
-    image: Shaped[Tensor, "N channels *in"], centred: Float[Tensor, "T *out D"], sampling: Sampling
+    image: Shaped[Tensor, "N channels *in"],
+    centred: Float[Tensor, "T *out D"],
+    sampling: Sampling,
+    jacobian: Float[Tensor, "T *out D D"] | None = None,
 ) -> Shaped[Tensor, "T channels *out"]:
-    """V = sum over taps of U[tap] * k(x - tap) k(y - tap) ...: the paper's eq. 3 for any kernel, padding and dimension."""
+    """The paper's eq. 3 for any kernel, padding and dimension; anti-aliased where a Jacobian is given."""
     kernel = sampling.kernel
     source = kernel.prefilter(_accumulator(image, centred), sampling.padding, align_corners=sampling.align_corners)
-    size, out = source.shape[2:], centred.shape[1:-1]
+    out = centred.shape[1:-1]
     positions = centred.flatten(1, -2) + torch.tensor(
-        [(n - 1) / 2 for n in reversed(size)], dtype=centred.dtype, device=centred.device
+        [(n - 1) / 2 for n in reversed(source.shape[2:])], dtype=centred.dtype, device=centred.device
     )
     undefined = _undefined(positions, sampling)
     safe = torch.where(undefined[..., None], 0, positions)
-    taps = [_axis_taps(safe[..., axis], n, sampling) for axis, n in enumerate(reversed(size))]
-    blended = _blend(source, taps, size)
-    filled = _fill(blended, positions, size, sampling)
+    if jacobian is None:
+        blended = blend_taps(source, safe, sampling)
+    else:
+        blended = blend_antialiased(source, safe, jacobian.flatten(1, -3), image.shape[2:], sampling)
+    filled = _fill(blended, centred.flatten(1, -2), image.shape[2:], sampling)
     return _poison(filled, positions, undefined).to(image.dtype).unflatten(2, out)
 
 
@@ -94,71 +103,16 @@ def _undefined(positions: Float[Tensor, "T points D"], sampling: Sampling) -> Te
     return ~(positions.abs() <= padding.LARGEST_POSITION).all(-1)
 
 
-def _axis_taps(
-    position: Float[Tensor, "T points"], n: int, sampling: Sampling
-) -> list[tuple[Integer[Tensor, "T points"], Float[Tensor, "T points"]]]:
-    """Pixel index and weight of each tap along one axis."""
-    kernel = sampling.kernel
-    bounded = _bounded(position, n, sampling)
-    anchor = kernel.anchor(bounded)
-    weights = kernel.weights(bounded - anchor)
-    first = anchor.to(torch.int64)
-    taps = []
-    for offset, weight in zip(kernel.offsets, weights.unbind(-1), strict=True):
-        index = first + offset
-        if sampling.padding == "zeros":
-            weight = weight * padding.inside_taps(index, n)
-        taps.append((padding.map_index(index, n, sampling.padding, align_corners=sampling.align_corners), weight))
-    return taps
-
-
-def _bounded(position: Tensor, n: int, sampling: Sampling) -> Tensor:
-    """Positions that convert to an integer; what is clamped passes no gradient."""
-    if sampling.padding == "border" and sampling.kernel.support <= 1:
-        # Same values as clamping the taps, and the gradient is 0 at the border as well as beyond it.
-        return torch.where((position > 0) & (position < n - 1), position, position.detach().clamp(0, n - 1))
-    return position.clamp(-padding.LARGEST_POSITION, padding.LARGEST_POSITION)
-
-
-def _blend(
-    source: Shaped[Tensor, "N channels *in"], taps: Sequence[Sequence[tuple[Tensor, Tensor]]], size: Sequence[int]
-):
-    """Sum over the product of the axes' taps; ``taps`` is in x, y, z order."""
-    strides = [math.prod(size[len(size) - axis :]) for axis in range(len(size))]
-    flat = source.flatten(2)
-    total: Tensor | None = None
-    for combination in itertools.product(*taps):
-        index = sum(tap * stride for (tap, _), stride in zip(combination, strides, strict=True))
-        weight = math.prod((weight for _, weight in combination[1:]), start=combination[0][1])
-        term = _weigh(_gather(flat, index), weight)
-        total = term if total is None else total + term
-    return total
-
-
-def _gather(flat: Shaped[Tensor, "N channels pixels"], index: Integer[Tensor, "T points"]) -> Tensor:
-    images, channels, _ = flat.shape
-    warps = index.shape[0] // images
-    source = flat[:, None].expand(-1, warps, -1, -1)
-    where = index.unflatten(0, (images, warps))[:, :, None].expand(-1, -1, channels, -1)
-    return source.gather(-1, where).flatten(0, 1)
-
-
-def _weigh(values: Shaped[Tensor, "T channels points"], weight: Float[Tensor, "T points"]) -> Tensor:
-    if values.is_floating_point() or values.is_complex():
-        return values * weight[:, None]
-    return torch.where(weight[:, None] > 0, values, 0)
-
-
-def _fill(blended: Tensor, positions: Tensor, size: Sequence[int], sampling: Sampling) -> Tensor:
+def _fill(blended: Tensor, centred: Float[Tensor, "T points D"], size: Sequence[int], sampling: Sampling) -> Tensor:
+    """Give samples whose own position lies outside of the image the fill value."""
     if sampling.fill is None:
         return blended
-    inside = torch.stack(
-        [
-            padding.inside_extent(positions[..., axis], n, align_corners=sampling.align_corners)
-            for axis, n in enumerate(reversed(size))
-        ]
-    ).all(0)
-    return torch.where(inside[:, None], blended, sampling.fill.to(blended.dtype)[:, None])
+    aligned = sampling.align_corners
+    inside = [
+        padding.inside_extent(centred[..., axis] + (n - 1) / 2, n, align_corners=aligned)
+        for axis, n in enumerate(reversed(size))
+    ]
+    return torch.where(torch.stack(inside).all(0)[:, None], blended, sampling.fill.to(blended.dtype)[:, None])
 
 
 def _poison(blended: Tensor, positions: Tensor, undefined: Tensor) -> Tensor:

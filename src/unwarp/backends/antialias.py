@@ -1,0 +1,255 @@
+"""Anti-aliased sampling: a kernel stretched by the map's local Jacobian, its weights normalised.
+
+V[p] = sum over pixels q of U[q] k(S^-1 (x - q)) / sum over q of k(S^-1 (x - q)), x = T(p), k the product of the kernel
+over the axes and S from `unwarp.backends.stretch`. The sums run over the padded image, so that with zeros the pixels
+outside count, as zeros. Where S is diagonal this is the separable filter of `torch.nn.functional.interpolate` with
+``antialias=True``; where it is the unit matrix it is plain sampling.
+
+The pixels that one sample reads form a parallelepiped: a box along all axes but x, and for each of its rows a run of
+pixels along x. Samples with boxes of similar size are evaluated together.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from unwarp import padding
+from unwarp._typing import Float, Integer, Shaped
+from unwarp.backends.base import Sampling
+from unwarp.backends.stretch import inverse, stretch
+from unwarp.backends.taps import blend_taps
+from unwarp.errors import UnsupportedError
+from unwarp.kernels import AbstractKernel
+
+_BUDGET = 2**20
+"""Weights held at a time."""
+
+_BUCKET = 1.2
+"""Boxes are evaluated together if along each axis their sizes lie between the same powers of this."""
+
+
+@dataclass(frozen=True)
+class _Footprint:
+    """What each sample reads; all in x, y, z order, a leading axis for the samples of all warps."""
+
+    position: Float[Tensor, "samples D"]
+    inverse: Float[Tensor, "samples D D"]
+    first: Float[Tensor, "samples D-1"]
+    image: Integer[Tensor, "samples"]
+
+    def select(self, rows: Tensor) -> "_Footprint":
+        parts = (self.position, self.inverse, self.first, self.image)
+        return _Footprint(*(part.index_select(0, rows) for part in parts))
+
+
+def blend_antialiased(
+    source: Shaped[Tensor, "N channels *in"],
+    positions: Float[Tensor, "T points D"],
+    jacobian: Float[Tensor, "T points D D"],
+    size: Sequence[int],
+    sampling: Sampling,
+) -> Shaped[Tensor, "T channels points"]:
+    """Blend with the kernel stretched where the map shrinks; plainly where it shrinks nowhere.
+
+    Args:
+        positions: pixels, none of them NaN.
+        size: of the image; no kernel is stretched by more pixels than it has along its longest axis.
+    """
+    limit = float(max(size)) if sampling.antialias is True else min(sampling.antialias, float(max(size)))
+    shape = stretch(jacobian, limit)
+    if _nothing_shrinks(shape, sampling):
+        return blend_taps(source, positions, sampling)
+    within = positions.clamp(-padding.LARGEST_POSITION, padding.LARGEST_POSITION)
+    blended, total = _blend_stretched(source, within, shape, sampling, limit)
+    if sampling.kernel.support**2 >= len(size) / 4:  # then a pixel always lies within the kernel
+        return blended
+    return torch.where((total == 0)[:, None], blend_taps(source, positions, sampling), blended)
+
+
+def _nothing_shrinks(shape: Tensor, sampling: Sampling) -> bool:
+    if sampling.antialias is not True:
+        return False
+    if torch.compiler.is_compiling():
+        raise _unknown_size()
+    try:
+        return bool((shape == torch.eye(shape.shape[-1], dtype=shape.dtype, device=shape.device)).all())
+    except RuntimeError as error:
+        raise _unknown_size() from error
+
+
+def _blend_stretched(
+    source: Shaped[Tensor, "N channels *in"],
+    positions: Float[Tensor, "T points D"],
+    shape: Float[Tensor, "T points D D"],
+    sampling: Sampling,
+    limit: float,
+) -> tuple[Shaped[Tensor, "T channels points"], Float[Tensor, "T points"]]:
+    """The blend, and the sum of each sample's weights before they are normalised."""
+    warps, points, ndim = positions.shape
+    centre, shape = positions.flatten(0, 1), shape.flatten(0, 1)
+    per_image = warps // source.shape[0] * points
+    image = torch.arange(len(centre), device=source.device).div(per_image, rounding_mode="floor")
+    radius = sampling.kernel.support
+    unstretched = inverse(shape)
+    first, counts = _boxes(centre.detach(), shape.detach(), unstretched.detach(), radius)
+    footprint = _Footprint(centre, unstretched, first, image)
+
+    parts, order = [], []
+    for rows, box in _groups(counts, sampling, limit, ndim):
+        table = _Table(source, box[0], sampling)
+        for chunk in rows.split(max(1, _BUDGET // math.prod(box))):
+            parts.append(_evaluate(footprint.select(chunk), box, table, sampling, last=len(chunk) == len(centre)))
+            order.append(chunk)
+    back = torch.cat(order).argsort()
+    blended = torch.cat([part for part, _ in parts], dim=1).index_select(1, back)
+    total = torch.cat([weight for _, weight in parts]).index_select(0, back)
+    return blended.unflatten(1, (warps, points)).movedim(0, 1), total.unflatten(0, (warps, points))
+
+
+def _boxes(
+    centre: Tensor, shape: Tensor, unstretched: Tensor, radius: float
+) -> tuple[Float[Tensor, "samples D-1"], Integer[Tensor, "samples D"]]:
+    """First pixel of each sample's box along all axes but x, and its size along all axes."""
+    half = radius * shape.abs().sum(-1)
+    first = (centre - half).ceil()[:, 1:]
+    outer = (centre + half).floor()[:, 1:] - first + 1
+    run = (2 * radius / unstretched[:, :1, 0]).floor() + 1
+    return first, torch.cat([run, outer], dim=1).to(torch.int64)
+
+
+def _groups(
+    counts: Integer[Tensor, "samples D"], sampling: Sampling, limit: float, ndim: int
+) -> Iterator[tuple[Integer[Tensor, "rows"], list[int]]]:
+    """Samples with boxes of similar size, and the box that holds them all."""
+    everything = torch.arange(len(counts), device=counts.device)
+    if sampling.antialias is not True:
+        reach = 2 * sampling.kernel.support * limit
+        yield everything, [math.floor(reach) + 1] + [math.floor(reach * math.sqrt(ndim)) + 1] * (ndim - 1)
+        return
+    bucket = (counts.to(torch.float64).log() / math.log(_BUCKET)).ceil().to(torch.int64)
+    key = (bucket * 1000 ** torch.arange(ndim, device=counts.device)).sum(-1)
+    kinds = key.unique().tolist()
+    for kind in kinds:
+        rows = everything if len(kinds) == 1 else (key == kind).nonzero()[:, 0]
+        yield rows, counts.index_select(0, rows).amax(0).tolist()
+
+
+def _unknown_size() -> UnsupportedError:
+    return UnsupportedError(
+        "antialias: with antialias=True the size of the kernel's window is read from the data, which torch.compile, "
+        "torch.export and vmap do not allow. Give the largest shrink instead, for example antialias=8.0."
+    )
+
+
+class _Table:
+    """The padded source as rows of pixels along x, long enough for every run to be contiguous.
+
+    Rows are those of all images, and with ``zeros`` one row of zeros at the end.
+    """
+
+    def __init__(self, source: Tensor, run: int, sampling: Sampling) -> None:
+        self.size = source.shape[2:]
+        self._mode, self._aligned = sampling.padding, sampling.align_corners
+        n = self.size[-1]
+        period = {"circular": n, "reflection": max(1, 2 * n - 2) if self._aligned else 2 * n}.get(self._mode)
+        self._period, self._before = period, 0 if period else run
+        index = torch.arange(-self._before, (period or n) + run, device=source.device)
+        extended = source.index_select(-1, self._map(index, n))
+        if self._mode == "zeros":
+            extended = extended * padding.inside_taps(index, n).to(extended.dtype)
+        self.width = len(index)
+        rows = extended.movedim(1, 0).flatten(1)
+        self.values = torch.nn.functional.pad(rows, (0, self.width)) if self._mode == "zeros" else rows
+        self._blank = math.prod(self.size[:-1]) * source.shape[0]
+
+    def row(self, image: Tensor, outer: Sequence[Tensor]) -> Tensor:
+        """Number of the row at an index along each axis but x, in y, z order; indices may be any."""
+        row = image
+        for index, n in zip(reversed(outer), self.size[:-1], strict=True):
+            row = row * n + self._map(index, n)
+        if self._mode != "zeros":
+            return row
+        outside = [~padding.inside_taps(index, n) for index, n in zip(reversed(outer), self.size[:-1], strict=True)]
+        for mask in outside:
+            row = torch.where(mask, self._blank, row)
+        return row
+
+    def column(self, first: Tensor) -> Tensor:
+        """Where in a row the run starts whose first pixel has the given index along x."""
+        if self._period:
+            return torch.remainder(first, self._period)
+        return first.clamp(-self._before, self.size[-1]) + self._before
+
+    def _map(self, index: Tensor, n: int) -> Tensor:
+        return padding.map_index(index, n, self._mode, align_corners=self._aligned)
+
+
+def _evaluate(
+    footprint: _Footprint, box: Sequence[int], table: _Table, sampling: Sampling, *, last: bool
+) -> tuple[Shaped[Tensor, "channels samples"], Float[Tensor, "samples"]]:
+    """The blend of one group; recomputed in the backward pass where there is more than one, to bound the memory."""
+
+    def blend(position: Tensor, unstretched: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        part = _Footprint(position, unstretched, footprint.first, footprint.image)
+        return _blend(part, box, table, values, sampling.kernel)
+
+    arguments = (footprint.position, footprint.inverse, table.values)
+    if last or not torch.is_grad_enabled() or not _hooks_allowed():
+        return blend(*arguments)
+    return checkpoint(blend, *arguments, use_reentrant=False, preserve_rng_state=False)
+
+
+def _hooks_allowed() -> bool:
+    """Whether a checkpoint can be made here; not within torch.func's transforms."""
+    try:
+        with torch.autograd.graph.saved_tensors_hooks(lambda tensor: tensor, lambda tensor: tensor):
+            return True
+    except RuntimeError:
+        return False
+
+
+def _blend(
+    footprint: _Footprint, box: Sequence[int], table: _Table, values: Tensor, kernel: AbstractKernel
+) -> tuple[Tensor, Tensor]:
+    """``values`` is the table's, as an argument of its own for the checkpoint."""
+    outer, offsets = _outer_axes(footprint, box)
+    unstretched = footprint.inverse.reshape(len(footprint.image), *(1,) * len(outer), *footprint.inverse.shape[1:])
+    # Distances k is evaluated at, but for the part of x: one for each axis of k.
+    at_x = torch.zeros_like(unstretched[..., 0, 0])
+    fixed = [sum((unstretched[..., k, j + 1] * d for j, d in enumerate(offsets)), at_x) for k in range(len(box))]
+    x = _broadcast(footprint.position[:, 0], len(outer))
+    start = (x + (fixed[0].detach() - kernel.support) / unstretched[..., 0, 0]).detach().ceil()
+    steps = torch.arange(box[0], device=start.device)
+    weights: Tensor | None = None
+    for k, shift in enumerate(fixed):
+        slope = unstretched[..., k, 0]
+        weight = kernel((shift + slope * (x - start))[..., None] - slope[..., None] * steps)
+        weights = weight if weights is None else weights * weight
+    row = table.row(_broadcast(footprint.image, len(outer)), outer)
+    first = row * table.width + table.column(start.to(torch.int64))
+    index = (first[..., None] + steps).flatten()
+    taken = values.gather(1, index.expand(len(values), -1)).unflatten(1, (len(footprint.image), -1))
+    flat = weights.flatten(1)
+    total = flat.sum(-1)
+    return (taken * flat).sum(-1) / torch.where(total == 0, 1, total), total.detach()
+
+
+def _outer_axes(footprint: _Footprint, box: Sequence[int]) -> tuple[list[Tensor], list[Tensor]]:
+    """Pixel index along y and z, and the sample's distance from it; each broadcasts to ``(samples, z, y)``."""
+    indices, offsets = [], []
+    for axis in range(1, len(box)):
+        shape = [-1, *(1,) * (len(box) - 1)]
+        shape[len(box) - axis] = box[axis]
+        steps = torch.arange(box[axis], device=footprint.first.device)
+        pixel = (footprint.first[:, axis - 1, None] + steps).view(-1, *shape[1:])
+        indices.append(pixel.to(torch.int64))
+        offsets.append(_broadcast(footprint.position[:, axis], len(box) - 1) - pixel)
+    return indices, offsets
+
+
+def _broadcast(values: Tensor, axes: int) -> Tensor:
+    return values.view(-1, *(1,) * axes)
