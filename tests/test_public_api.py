@@ -38,7 +38,17 @@ PUBLIC = {
         "warp",
     ],
     "unwarp.compat": ["affine_grid", "grid_sample"],
-    "unwarp.kernels": ["AbstractKernel", "Linear", "MODES", "Nearest", "resolve"],
+    "unwarp.kernels": [
+        "AbstractKernel",
+        "BSpline",
+        "Cubic",
+        "Gaussian",
+        "Lanczos",
+        "Linear",
+        "MODES",
+        "Nearest",
+        "resolve",
+    ],
     "unwarp.nn": [
         "ConvLocaliser",
         "DenseLocaliser",
