@@ -1,5 +1,6 @@
 """Settings into objects. Classes are built here and never see a configuration."""
 
+import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,15 @@ from unwarp.training.precision import Precision, fastest
 from unwarp.training.schedules import Plan, modern, published
 from unwarp.transforms import TRANSFORMS, AbstractTransform
 
-__all__ = ["build_data", "build_device", "build_model", "build_module", "build_precision", "build_test_batches"]
+__all__ = [
+    "build_data",
+    "build_device",
+    "build_epochs",
+    "build_model",
+    "build_module",
+    "build_precision",
+    "build_test_batches",
+]
 
 VALIDATION_SEED, TEST_SEED = 1001, 1002  # of the fixed distortions: the same images in every run
 _EVALUATION_BATCH = 500
@@ -74,6 +83,11 @@ def build_device(config: TrainingConfig) -> torch.device:
     if config.device != "auto":
         return torch.device(config.device)
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def build_epochs(config: TrainingConfig, *, batches: int) -> int:
+    """How many epochs of so many batches to train."""
+    return math.ceil(config.steps / batches) if config.steps else config.epochs
 
 
 def build_precision(config: TrainingConfig, device: torch.device) -> Precision:

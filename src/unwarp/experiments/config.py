@@ -74,7 +74,7 @@ class TrainingConfig:
     Attributes:
         recipe: ``modern`` is AdamW with warm-up and cosine decay, ``published`` the paper's plain SGD in stages.
         epochs: passes over the training digits.
-        steps: training steps, instead of epochs; 0 counts epochs.
+        steps: training steps instead of epochs, rounded up to whole epochs; 0 counts epochs.
         lr: highest learning rate.
         weight_decay: of AdamW.
         warmup: share of the steps in which the learning rate of ``modern`` rises.

@@ -1,5 +1,6 @@
 """The demo: the same CNN with and without a spatial transformer, on digits that lie rotated, scaled and anywhere."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from unwarp.experiments.experiment import choose
@@ -13,17 +14,20 @@ TRANSFORMER = "ST-CNN (affine)"
 EXPERIMENTS = {"CNN": "mnist-rts/cnn", TRANSFORMER: "mnist-rts/st-cnn-affine"}
 """What is compared: its name in the report, its name in the catalogue."""
 
-_SETTINGS = ("data.source=packaged", "data.validation=600", "data.batch_size=64", "training.epochs=15")
+SETTINGS = ("data.source=packaged", "data.validation=600", "data.batch_size=64", "training.epochs=15")
 
 
-def train_demo(name: str, folder: Path, *, seed: int = 0, progress: bool = True) -> Finished:
+def train_demo(
+    name: str, folder: Path, *, settings: Sequence[str] = SETTINGS, seed: int = 0, progress: bool = True
+) -> Finished:
     """Train one of `EXPERIMENTS` on the 6,000 digits of the package; each has the same number of steps and images.
 
     Args:
         name: its name in the report.
         folder: of the demo; the run goes into ``runs`` there and replaces an older one.
+        settings: what differs from the catalogue.
         seed: of weights, order and distortions.
         progress: draw a progress bar.
     """
-    experiment = choose(EXPERIMENTS[name], _SETTINGS)
+    experiment = choose(EXPERIMENTS[name], settings)
     return run(experiment, folder / "runs" / experiment.name, seed=seed, overwrite=True, progress=progress)

@@ -10,7 +10,7 @@ from torch import nn
 
 from unwarp.errors import OptionError
 from unwarp.experiments import provenance
-from unwarp.experiments.build import build_data, build_device, build_model, build_module, build_precision
+from unwarp.experiments.build import build_data, build_device, build_epochs, build_model, build_module, build_precision
 from unwarp.experiments.experiment import Experiment
 from unwarp.experiments.records import Record, write_record
 from unwarp.experiments.trained import refuse_other_run
@@ -78,8 +78,7 @@ def run(
         module,
         data,
         folder,
-        epochs=training.epochs,
-        steps=training.steps,
+        epochs=build_epochs(training, batches=len(data.train_dataloader())),
         clip=training.clip,
         precision=precision,
         device=device,

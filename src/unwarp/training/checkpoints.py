@@ -1,6 +1,6 @@
 """Reading checkpoints: data alone, never code, and one clear error for whatever else a file may hold."""
 
-import pickle
+import warnings
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -75,8 +75,12 @@ def _content(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise CheckpointError(f"checkpoint: expected a file, got {path}, which does not exist. Check the path.")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Detected pickle protocol")  # of a file that is refused anyway
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError:
+        raise
+    except Exception as error:  # a broken byte makes torch's reader fail in any way whatever
         raise CheckpointError(
             f"checkpoint: expected a file that `unwarp train` wrote, got {path}, which is truncated, corrupt or holds "
             f"more than tensors and plain values ({_first_line(error)}). Use another checkpoint of the run."

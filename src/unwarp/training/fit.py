@@ -1,6 +1,7 @@
 """One training run: trainer, loggers, checkpoints, progress bar, resume."""
 
 import logging
+import signal
 import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -48,7 +49,6 @@ def fit(
     folder: Path,
     *,
     epochs: int,
-    steps: int = 0,
     clip: float = 0.0,
     precision: Precision,
     device: torch.device,
@@ -62,7 +62,6 @@ def fit(
         data: its batches.
         folder: where the run's files go: ``checkpoints/`` with ``best.ckpt`` and ``last.ckpt``, and ``logs/``.
         epochs: how many to train.
-        steps: stop after so many steps instead; 0 counts epochs.
         clip: largest norm of the gradient; 0 does not clip.
         precision: arithmetic of the network.
         device: where to train.
@@ -82,8 +81,7 @@ def fit(
     with _quiet(), _interruptible():
         trainer = Trainer(
             default_root_dir=folder,
-            max_epochs=-1 if steps else epochs,
-            max_steps=steps or -1,
+            max_epochs=epochs,
             gradient_clip_val=clip or None,
             callbacks=callbacks,
             logger=[CSVLogger(folder / "logs", name="csv"), TensorBoardLogger(folder / "logs", name="tensorboard")],
@@ -151,10 +149,12 @@ def _quiet() -> Generator[None, None, None]:
 
 @contextmanager
 def _interruptible() -> Generator[None, None, None]:
-    """Turn the trainer's answer to Ctrl-C, leaving the program, back into what it was."""
+    """Undo the trainer's answer to Ctrl-C, which leaves the program and turns a deaf ear to the next one."""
+    handler = signal.getsignal(signal.SIGINT)
     try:
         yield
-    except SystemExit as exit_:
-        if isinstance(exit_.__context__, KeyboardInterrupt):
-            raise KeyboardInterrupt from exit_
-        raise
+    except SystemExit as leaving:
+        if not isinstance(leaving.__context__, KeyboardInterrupt):
+            raise
+        signal.signal(signal.SIGINT, handler)
+        raise KeyboardInterrupt from leaving

@@ -1,0 +1,28 @@
+import pytest
+import torch
+import torch.nn.functional as F
+
+from unwarp.models import st_cnn, st_fcn
+
+
+@pytest.mark.parametrize("build", [st_cnn, st_fcn])
+@pytest.mark.parametrize("transform", ["affine", "projective", "thin_plate_spline"])
+def test_untrained_transformer_changes_nothing(build, transform):
+    model = build((42, 42), transform=transform, pooling=2, width=8)
+    images = torch.rand(3, 1, 42, 42)
+    expected = model.classifier(F.avg_pool2d(images, 2))
+    torch.testing.assert_close(model(images), expected, rtol=0, atol=0)
+
+
+def test_classifier_sees_what_the_transformer_looks_at():
+    model = st_cnn((28, 28), width=8)
+    with torch.no_grad():
+        model.transformer.regression.bias.copy_(torch.tensor([0.0, 1, 0, -1, 0, 0]))  # a quarter turn
+    images = torch.rand(2, 1, 28, 28)
+    torch.testing.assert_close(model(images), model.classifier(images.rot90(-1, (2, 3))), rtol=0, atol=1e-5)
+
+
+def test_localiser_learns_from_the_classifier():
+    model = st_cnn((28, 28), width=8)
+    F.cross_entropy(model(torch.rand(8, 1, 28, 28)), torch.arange(8)).backward()
+    assert model.transformer.regression.weight.grad.abs().max() > 0
