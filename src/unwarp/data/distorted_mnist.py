@@ -38,7 +38,7 @@ class FreshBatches(Dataset[tuple[Tensor, Tensor]]):
         seed: everything drawn depends on it, the epoch and the batch alone.
 
     Raises:
-        OptionError: `batch_size` is not positive.
+        OptionError: `batch_size` is not positive, or `seed` is negative.
 
     Example:
         >>> from unwarp.data import distortions, mnist_subset
@@ -54,7 +54,7 @@ class FreshBatches(Dataset[tuple[Tensor, Tensor]]):
         self.batch_size = batch_size
         self.seed = seed
         self.num_batches = batch_count(len(digits), batch_size)
-        self._order: tuple[int, Tensor] | None = None
+        self._order = 0, self._shuffled(0)
 
     def __getitem__(self, key: tuple[int, int]) -> tuple[Float[Tensor, "b 1 h w"], Integer[Tensor, "b"]]:
         epoch, batch = key
@@ -64,10 +64,12 @@ class FreshBatches(Dataset[tuple[Tensor, Tensor]]):
 
     def _epoch_order(self, epoch: int) -> Integer[Tensor, "n"]:
         """The epoch's shuffled positions, kept until another epoch is asked for."""
-        if self._order is None or self._order[0] != epoch:
-            generator = generator_for(Stream.ORDER, seed=self.seed, epoch=epoch)
-            self._order = epoch, torch.randperm(len(self.digits), generator=generator)
+        if self._order[0] != epoch:
+            self._order = epoch, self._shuffled(epoch)
         return self._order[1]
+
+    def _shuffled(self, epoch: int) -> Integer[Tensor, "n"]:
+        return torch.randperm(len(self.digits), generator=generator_for(Stream.ORDER, seed=self.seed, epoch=epoch))
 
 
 class EpochSampler(Sampler[tuple[int, int]]):
@@ -103,7 +105,7 @@ class FixedBatches(Dataset[tuple[Tensor, Tensor]]):
         seed: of the distortions.
 
     Raises:
-        OptionError: `batch_size` is not positive.
+        OptionError: `batch_size` is not positive, or `seed` is negative.
     """
 
     def __init__(self, digits: Digits, distortion: Distortion, *, batch_size: int, seed: int) -> None:

@@ -61,7 +61,7 @@ def from_corners(source: Float[Tensor, "n 4 2"], target: Float[Tensor, "n 4 2"])
     system = torch.cat([rows_u, rows_v], dim=1)
     right = torch.cat([values[..., 0], values[..., 1]], dim=1)
     entries = cast("Tensor", torch.linalg.solve(system, right))
-    return torch.cat([entries, torch.ones_like(entries[:, :1])], dim=1).unflatten(1, (3, 3))
+    return torch.cat([entries, torch.ones_like(entries[:, :1])], dim=1).view(-1, 3, 3)
 
 
 def _cross(first: Float[Tensor, "*batch 2"], second: Float[Tensor, "*batch 2"]) -> Float[Tensor, "*batch"]:

@@ -43,6 +43,11 @@ class DownloadProgress:
     def total(self, size: int) -> None:
         self._bar.update(self._task, total=size or None)
 
+    @property
+    def done(self) -> int:
+        """Bytes that have arrived."""
+        return int(self._bar.tasks[0].completed)
+
     def update(self, count: int) -> None:
         """`count` more bytes have arrived."""
         self._bar.update(self._task, advance=count)
