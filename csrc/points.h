@@ -1,0 +1,210 @@
+// The three ways to say where samples are taken, and their adjoints. Positions are pixels: centred pixels plus
+// (n - 1) / 2, in this order, which is what makes an identity exact.
+#pragma once
+
+#include "taps.h"
+
+namespace unwarp {
+namespace {
+
+constexpr double horizon = 1e-6;          // a projective denominator at or below it lies behind the camera
+constexpr double far_away = 536870912.0;  // 2^29 pixels: where such points go
+
+// Calls each(offset, length, x, y, z) for every run of pixels of the tile that lie in one row of the output.
+template <class F> inline void for_runs(const Problem& p, int64_t first, int64_t count, const F& each) {
+  int64_t width = p.out_size[0], line = first / width, x = first % width;
+  for (int64_t done = 0; done < count; ++line, x = 0) {
+    int64_t length = smaller(count - done, width - x);
+    int64_t y = p.dimensions > 1 ? line % p.out_size[1] : 0, z = p.dimensions > 2 ? line / p.out_size[1] : 0;
+    each(done, length, x, y, z);
+    done += length;
+  }
+}
+
+template <class A> inline A centred(int64_t index, int64_t size) {
+  return static_cast<A>(index) - static_cast<A>(size - 1) / 2;
+}
+
+template <class A, int D, int K> struct PointsOf {
+  const Problem& p;
+  A half[D];  // (n - 1) / 2 of the input
+
+  explicit PointsOf(const Problem& problem) : p(problem) {
+    for (int d = 0; d < D; ++d) half[d] = static_cast<A>(p.in_size[d] - 1) / 2;
+  }
+
+  void positions(Tile<A, D, K>& tile, int64_t t) const {
+    switch (p.points) {
+      case Points::grid: return grid(tile, t);
+      case Points::matrix: return p.matrix_rows == D ? matrix<false>(tile, t) : matrix<true>(tile, t);
+      case Points::basis: return basis(tile, t);
+    }
+  }
+
+  // Adds the tile's share of theta's gradient to `partial`, or writes it, where theta is a grid.
+  void adjoint(Tile<A, D, K>& tile, int64_t t, double* partial) const {
+    switch (p.points) {
+      case Points::grid: return grid_adjoint(tile, t);
+      case Points::matrix: return p.matrix_rows == D ? matrix_adjoint<false>(tile, t, partial) : matrix_adjoint<true>(tile, t, partial);
+      case Points::basis: return basis_adjoint(tile, partial);
+    }
+  }
+
+ private:
+  void grid(Tile<A, D, K>& tile, int64_t t) const {
+    const A* g = static_cast<const A*>(p.theta) + (t * p.out_pixels + tile.first) * D;
+    A scale[D];
+    for (int d = 0; d < D; ++d) scale[d] = static_cast<A>(p.scale[d]);
+    for (int64_t k = 0; k < tile.count; ++k)
+      for (int d = 0; d < D; ++d) tile.position[d][k] = g[k * D + d] * scale[d] + half[d];
+    finish(tile);
+  }
+
+  void grid_adjoint(Tile<A, D, K>& tile, int64_t t) const {
+    A* g = static_cast<A*>(p.grad_theta) + (t * p.out_pixels + tile.first) * D;
+    A scale[D];
+    for (int d = 0; d < D; ++d) scale[d] = static_cast<A>(p.scale[d]);
+    for (int64_t k = 0; k < tile.count; ++k)
+      for (int d = 0; d < D; ++d) g[k * D + d] = tile.gradient[d][k] * scale[d];
+  }
+
+  // The lanes past the last pixel take part in vector loops: give them a harmless position.
+  void finish(Tile<A, D, K>& tile) const {
+    for (int d = 0; d < D; ++d)
+      for (int l = 0; l < Lanes<A>::count; ++l) tile.position[d][tile.count + l] = 0;
+  }
+
+  template <bool Projective> void matrix(Tile<A, D, K>& tile, int64_t t) const {
+    const A* m = static_cast<const A*>(p.theta) + t * p.matrix_rows * (D + 1);
+    const Real<A> steps = ramp<A>();
+    for_runs(p, tile.first, tile.count, [&](int64_t at, int64_t length, int64_t x, int64_t y, int64_t z) {
+      A start[D + 1];
+      row_start(m, Projective ? D + 1 : D, y, z, start);
+      A x0 = centred<A>(x, p.out_size[0]);
+      for (int64_t k = 0; k < length; k += Lanes<A>::count) {
+        Real<A> cx = steps + (x0 + static_cast<A>(k));
+        Real<A> inverse = splat<A>(1), w{};
+        Indices<A> behind{};
+        if constexpr (Projective) {
+          w = cx * m[D * (D + 1)] + start[D];
+          behind = w <= static_cast<A>(horizon);
+          w = behind ? splat<A>(1) : w;
+          inverse = behind ? Real<A>{} : 1 / w;
+          put_unaligned(tile.inverse_w + at + k, inverse);
+        }
+        for (int d = 0; d < D; ++d) {
+          Real<A> c = cx * m[d * (D + 1)] + start[d];
+          if constexpr (Projective) {
+            Real<A> beyond = c < 0 ? splat<A>(-static_cast<A>(far_away)) : splat<A>(static_cast<A>(far_away));
+            c = behind ? beyond : c / w;
+          }
+          put_unaligned(tile.position[d] + at + k, c + half[d]);
+        }
+      }
+    });
+    finish(tile);
+  }
+
+  // The part of each matrix row that is constant along a row of the output.
+  void row_start(const A* m, int rows, int64_t y, int64_t z, A* start) const {
+    for (int r = 0; r < rows; ++r) {
+      A total = 0;
+      if constexpr (D > 1) total += m[r * (D + 1) + 1] * centred<A>(y, p.out_size[1]);
+      if constexpr (D > 2) total += m[r * (D + 1) + 2] * centred<A>(z, p.out_size[2]);
+      start[r] = total + m[r * (D + 1) + D];
+    }
+  }
+
+  template <bool Projective> void matrix_adjoint(Tile<A, D, K>& tile, int64_t, double* partial) const {
+    constexpr int rows = Projective ? D + 1 : D;
+    const Real<A> steps = ramp<A>();
+    for_runs(p, tile.first, tile.count, [&](int64_t at, int64_t length, int64_t x, int64_t y, int64_t z) {
+      Real<A> sum[rows] = {}, moment[rows] = {};
+      A x0 = centred<A>(x, p.out_size[0]);
+      for (int64_t k = 0; k < length; k += Lanes<A>::count) {
+        Real<A> cx = steps + (x0 + static_cast<A>(k));
+        Indices<A> mine = steps + static_cast<A>(k) < static_cast<A>(length);
+        Real<A> row_gradient[rows];
+        Real<A> inverse = splat<A>(1), last{};
+        if constexpr (Projective) inverse = unaligned<Real<A>>(tile.inverse_w + at + k);
+        for (int d = 0; d < D; ++d) {
+          row_gradient[d] = unaligned<Real<A>>(tile.gradient[d] + at + k) * inverse;
+          if constexpr (Projective) {
+            Real<A> c = unaligned<Real<A>>(tile.position[d] + at + k) - half[d];
+            last -= (inverse != 0 ? c : Real<A>{}) * row_gradient[d];
+          }
+        }
+        if constexpr (Projective) row_gradient[D] = last;
+        for (int r = 0; r < rows; ++r) {
+          Real<A> g = mine ? row_gradient[r] : Real<A>{};
+          sum[r] += g;
+          moment[r] += mine ? g * cx : Real<A>{};
+        }
+      }
+      for (int r = 0; r < rows; ++r) {
+        double total = static_cast<double>(sum_lanes<A>(sum[r]));
+        double* out = partial + r * (D + 1);
+        out[0] += static_cast<double>(sum_lanes<A>(moment[r]));
+        if constexpr (D > 1) out[1] += total * centred<double>(y, p.out_size[1]);
+        if constexpr (D > 2) out[2] += total * centred<double>(z, p.out_size[2]);
+        out[D] += total;
+      }
+    });
+  }
+
+  void basis(Tile<A, D, K>& tile, int64_t t) const {
+    const A* theta = static_cast<const A*>(p.theta) + t * p.basis_size * D;
+    const A* b = static_cast<const A*>(p.basis) + tile.first * p.basis_pixel_stride;
+    for (int d = 0; d < D; ++d)
+      for (int64_t k = 0; k < tile.count; ++k) tile.position[d][k] = 0;
+    for (int64_t term = 0; term < p.basis_size; ++term) {
+      const A* column = b + term * p.basis_term_stride;
+      const A* c = theta + term * D;
+      if (p.basis_pixel_stride == 1) add_term<true>(tile, column, c);
+      else add_term<false>(tile, column, c);
+    }
+    A ratio[D];
+    for (int d = 0; d < D; ++d) ratio[d] = static_cast<A>(p.scale[d]);
+    for_runs(p, tile.first, tile.count, [&](int64_t at, int64_t length, int64_t x, int64_t y, int64_t z) {
+      A x0 = centred<A>(x, p.out_size[0]), fixed[3] = {0, 0, 0};
+      if constexpr (D > 1) fixed[1] = ratio[1] * centred<A>(y, p.out_size[1]);
+      if constexpr (D > 2) fixed[2] = ratio[2] * centred<A>(z, p.out_size[2]);
+      for (int64_t k = 0; k < length; ++k)
+        tile.position[0][at + k] = (ratio[0] * (x0 + static_cast<A>(k)) + tile.position[0][at + k]) + half[0];
+      for (int d = 1; d < D; ++d)
+        for (int64_t k = 0; k < length; ++k) tile.position[d][at + k] = (fixed[d] + tile.position[d][at + k]) + half[d];
+    });
+    finish(tile);
+  }
+
+  template <bool Unit> void add_term(Tile<A, D, K>& tile, const A* column, const A* c) const {
+    const int64_t stride = Unit ? 1 : p.basis_pixel_stride;
+    for (int64_t k = 0; k < tile.count; ++k) {
+      A b = column[k * stride];
+      for (int d = 0; d < D; ++d) tile.position[d][k] += b * c[d];
+    }
+  }
+
+  void basis_adjoint(Tile<A, D, K>& tile, double* partial) const {
+    const A* b = static_cast<const A*>(p.basis) + tile.first * p.basis_pixel_stride;
+    for (int64_t term = 0; term < p.basis_size; ++term) {
+      const A* column = b + term * p.basis_term_stride;
+      for (int d = 0; d < D; ++d) partial[term * D + d] += static_cast<double>(dot(tile.gradient[d], column, tile.count));
+    }
+  }
+
+  A dot(const A* g, const A* column, int64_t count) const {
+    Real<A> total{};
+    if (p.basis_pixel_stride == 1) {
+      for (int64_t k = 0; k < count; k += Lanes<A>::count)
+        total += load_some<A>(g + k, count - k) * load_some<A>(column + k, count - k);
+      return sum_lanes<A>(total);
+    }
+    A sum = 0;
+    for (int64_t k = 0; k < count; ++k) sum += g[k] * column[k * p.basis_pixel_stride];
+    return sum;
+  }
+};
+
+}  // namespace
+}  // namespace unwarp

@@ -1,0 +1,292 @@
+// The pipeline, once for every op: points -> taps -> gather and blend, a tile of output pixels at a time. Included by
+// one translation unit for each instruction set.
+#pragma once
+
+#include <new>
+
+#include "channels_last.h"
+#include "planar.h"
+#include "points.h"
+
+namespace unwarp {
+namespace {
+
+// Memory of one thread, released when the scope ends.
+template <class T> struct Scratch {
+  T* data;
+  explicit Scratch(int64_t count)
+      : data(count ? static_cast<T*>(::operator new(static_cast<size_t>(count) * sizeof(T))) : nullptr) {}
+  ~Scratch() { ::operator delete(data); }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+};
+
+constexpr int64_t scratch_elements = 1 << 18;  // of the gradient in the accumulation type: 1 MiB of float32
+
+// S: element type of the images. A: accumulation type, also of coordinates. K: taps an axis.
+template <class S, class A, int D, int K> class Sampler {
+  using TileOf = Tile<A, D, K>;
+  static constexpr bool direct = sizeof(S) == sizeof(A);  // gradients accumulate in the result itself
+
+  const Problem& p;
+  const PointsOf<A, D, K> points;
+  const Taps<A, D, K> taps;
+  const int64_t tiles;  // of one output
+
+ public:
+  explicit Sampler(const Problem& problem) : p(problem), points(problem), taps(problem), tiles(tiles_of(problem)) {}
+
+  static int64_t tiles_of(const Problem& p) { return (p.out_pixels + TileOf::pixels - 1) / TileOf::pixels; }
+  static int64_t forward_items(const Problem& p) { return tiles_of(p) * p.thetas; }
+  static void forward(const Problem& p, int64_t begin, int64_t end) { Sampler(p).forward(begin, end); }
+  static void backward(const Problem& p, int64_t begin, int64_t end) { Sampler(p).backward(begin, end); }
+
+ private:
+  void place(TileOf& tile, int64_t t, int64_t index) const {
+    tile.first = index * TileOf::pixels;
+    tile.count = smaller<int64_t>(TileOf::pixels, p.out_pixels - tile.first);
+    points.positions(tile, t);
+  }
+
+  const S* image_of(int64_t n) const { return static_cast<const S*>(p.image) + n * p.image_stride; }
+
+  void forward(int64_t begin, int64_t end) const {
+    TileOf tile;
+    for (int64_t item = begin; item < end; ++item) {
+      // A part of a basis serves all thetas while it is in the cache.
+      bool shared = p.points == Points::basis;
+      int64_t t = shared ? item % p.thetas : item / tiles;
+      place(tile, t, shared ? item / p.thetas : item % tiles);
+      taps.template operator()<false>(tile);
+      if (taps.window) blend_tile<true>(tile, t);
+      else blend_tile<false>(tile, t);
+    }
+  }
+
+  template <bool Windowed> void blend_tile(const TileOf& tile, int64_t t) const {
+    const S* image = image_of(t * p.images / p.thetas);
+    S* out = static_cast<S*>(p.output) + t * p.channels * p.out_pixels;
+    const A* fill = static_cast<const A*>(p.fill);
+    if (p.channels_last)
+      return blend_pixels<A, D, K>(tile, Windowed, image, out + tile.first * p.channels, fill, p.channels);
+    for (int64_t c = 0; c < p.channels; ++c)
+      blend<A, D, K, Windowed>(tile, image + c * p.in_pixels, out + c * p.out_pixels + tile.first, fill ? fill + c : nullptr);
+  }
+
+  // One band of one image's gradient, with theta's gradient of the band's share of the output.
+  struct Band {
+    int64_t image, first_tile, last_tile;  // the tiles whose theta gradient is this band's to compute
+    int64_t from, to;                      // pixels of the image's gradient
+    bool whole;
+    double* partial;
+  };
+
+  Band band_of(int64_t item) const {
+    int64_t n = item / p.bands, b = item % p.bands;
+    int64_t slowest = p.in_size[D - 1], line = p.in_pixels / slowest;
+    double* partial = p.grad_theta_partial ? p.grad_theta_partial + b * p.thetas * p.theta_numel : nullptr;
+    return {n, b * tiles / p.bands, (b + 1) * tiles / p.bands, b * slowest / p.bands * line,
+            (b + 1) * slowest / p.bands * line, p.bands == 1, partial};
+  }
+
+  void backward(int64_t begin, int64_t end) const {
+    for (int64_t item = begin; item < end; ++item) {
+      Band band = band_of(item);
+      if (taps.window) backward_band<true>(band);
+      else backward_band<false>(band);
+    }
+  }
+
+  // Channels whose gradient accumulates at once: all in the result itself, or as many as the scratch holds.
+  int64_t group_size(const Band& band) const {
+    if (direct || p.channels_last || !p.grad_image) return p.channels;
+    int64_t fitting = scratch_elements / (band.to - band.from);
+    return smaller(p.channels, fitting < 4 ? int64_t{4} : fitting);
+  }
+
+  template <bool Windowed> void backward_band(const Band& band) const {
+    int64_t group = group_size(band), pixels = band.to - band.from;
+    Scratch<A> scratch(direct || !p.grad_image ? 0 : group * pixels);
+    TileOf tile;
+    for (int64_t c = 0; c < p.channels; c += group) {
+      int64_t channels = smaller(group, p.channels - c);
+      Target target = target_of(band, scratch.data, c, channels);
+      clear(band, target, channels);
+      int64_t first = band.image * p.thetas / p.images, last = (band.image + 1) * p.thetas / p.images;
+      for (int64_t t = first; t < last; ++t)
+        for (int64_t j = 0; j < tiles; ++j) {
+          bool owned = c == 0 && p.grad_theta && j >= band.first_tile && j < band.last_tile;
+          if (!owned && !p.grad_image) continue;
+          place(tile, t, j);
+          taps.template operator()<true>(tile);
+          if (owned) theta_gradient<Windowed>(tile, band, t);
+          if (p.grad_image) image_gradient<Windowed>(tile, band, target, t, c, channels);
+        }
+      if (!direct && p.grad_image) write_back(band, target, c, channels);
+    }
+  }
+
+  // Where a group of channels accumulates: element 0 is the band's first pixel.
+  struct Target {
+    A* data;
+    int64_t channel_stride;
+  };
+
+  Target target_of(const Band& band, A* scratch, int64_t c, int64_t) const {
+    if constexpr (direct) {
+      A* image = static_cast<A*>(p.grad_image) + band.image * p.channels * p.in_pixels;
+      if (!p.grad_image) return {nullptr, 0};
+      return p.channels_last ? Target{image + band.from * p.channels, 0}
+                             : Target{image + c * p.in_pixels + band.from, p.in_pixels};
+    }
+    return {scratch, band.to - band.from};
+  }
+
+  void clear(const Band& band, const Target& target, int64_t channels) const {
+    if (!p.grad_image) return;
+    size_t pixels = static_cast<size_t>(band.to - band.from);
+    if (p.channels_last) {
+      std::memset(target.data, 0, pixels * static_cast<size_t>(channels) * sizeof(A));
+      return;
+    }
+    for (int64_t c = 0; c < channels; ++c) std::memset(target.data + c * target.channel_stride, 0, pixels * sizeof(A));
+  }
+
+  void write_back(const Band& band, const Target& target, int64_t c, int64_t channels) const {
+    S* image = static_cast<S*>(p.grad_image) + band.image * p.channels * p.in_pixels;
+    int64_t pixels = band.to - band.from;
+    if (p.channels_last) return narrow(target.data, image + band.from * p.channels, pixels * channels);
+    for (int64_t i = 0; i < channels; ++i)
+      narrow(target.data + i * target.channel_stride, image + (c + i) * p.in_pixels + band.from, pixels);
+  }
+
+  static void narrow(const A* from, S* to, int64_t count) {
+    for (int64_t k = 0; k < count; k += Lanes<A>::count) store_some<A>(to + k, load_some<A>(from + k, count - k), count - k);
+  }
+
+  const S* upstream(int64_t t) const { return static_cast<const S*>(p.grad_output) + t * p.channels * p.out_pixels; }
+
+  template <bool Windowed> void theta_gradient(TileOf& tile, const Band& band, int64_t t) const {
+    for (int d = 0; d < D; ++d) std::memcpy(tile.gradient[d], tile.undefined, sizeof tile.undefined);
+    const S* image = image_of(band.image);
+    if (K > 1 && p.channels_last) {
+      position_gradient_pixels<A, D, K>(tile, Windowed, image, upstream(t) + tile.first * p.channels, p.channels);
+    } else if (K > 1) {
+      alignas(64) A wide[TileOf::padded];
+      for (int64_t c = 0; c < p.channels; ++c) {
+        const A* g = widened(upstream(t) + c * p.out_pixels + tile.first, wide, tile.count);
+        position_gradient<A, D, K, Windowed>(tile, image + c * p.in_pixels, g);
+      }
+    }
+    points.adjoint(tile, t, band.partial + (band.partial ? t * p.theta_numel : 0));
+  }
+
+  // The gradients in the accumulation type: as they are, or converted into `wide`.
+  static const A* widened(const S* g, A* wide, int64_t count) {
+    if constexpr (direct) return g;
+    else {
+      for (int64_t k = 0; k < count; k += Lanes<A>::count) put(wide + k, load_some<A>(g + k, count - k));
+      return wide;
+    }
+  }
+
+  template <bool Windowed>
+  void image_gradient(TileOf& tile, const Band& band, const Target& target, int64_t t, int64_t c, int64_t channels) const {
+    bool touched[TileOf::padded / Lanes<A>::count];
+    if (!band.whole) confine(tile, band, touched);
+    for (int64_t k = 0; k < tile.count;) {
+      int64_t end = band.whole ? tile.count : run_of(touched, k, tile.count);
+      if (end > k) scatter_run<Windowed>(tile, band, target, t, c, channels, k, end);
+      k = smaller(tile.count, end > k ? end : k + Lanes<A>::count);
+    }
+  }
+
+  // End of the run of vectors from pixel k on that touch the band.
+  static int64_t run_of(const bool* touched, int64_t k, int64_t count) {
+    int64_t end = k;
+    while (end < count && touched[end / Lanes<A>::count]) end += Lanes<A>::count;
+    return smaller(end, count);
+  }
+
+  // Takes the weight from every row of taps outside of the band: its pixels belong to another thread.
+  void confine(TileOf& tile, const Band& band, bool* touched) const {
+    Indices<A> from = splat_index<A>(static_cast<Index<A>>(band.from)), to = splat_index<A>(static_cast<Index<A>>(band.to));
+    for (int64_t k = 0; k < tile.count; k += Lanes<A>::count) {
+      Indices<A> any{};
+      for (int r = 0; r < TileOf::rows; ++r) {
+        Indices<A> row = aligned<Indices<A>>(tile.row[r] + k);
+        Indices<A> mine = (row >= from) & (row < to);
+        put(tile.row[r] + k, mine ? row : from);
+        put(tile.wrow[r] + k, mine ? aligned<Real<A>>(tile.wrow[r] + k) : Real<A>{});
+        any |= mine;
+      }
+      bool hit = false;
+      for (int l = 0; l < Lanes<A>::count; ++l) hit |= any[l] != 0;
+      touched[k / Lanes<A>::count] = hit;
+    }
+  }
+
+  template <bool Windowed>
+  void scatter_run(const TileOf& tile, const Band& band, const Target& target, int64_t t, int64_t c, int64_t channels,
+                   int64_t from, int64_t to) const {
+    if (p.channels_last) {
+      scatter_pixels<A, D, K>(tile, Windowed, upstream(t) + tile.first * p.channels, target.data,
+                              band.from * p.channels, p.channels, from, to);
+      return;
+    }
+    alignas(64) A wide[4][TileOf::padded];
+    for (int64_t i = 0; i < channels; i += 4) {
+      int count = static_cast<int>(smaller<int64_t>(4, channels - i));
+      const A* g[4];
+      A* planes[4];
+      for (int q = 0; q < count; ++q) {
+        g[q] = widened(upstream(t) + (c + i + q) * p.out_pixels + tile.first, wide[q], tile.count);
+        planes[q] = target.data + (i + q) * target.channel_stride - band.from;
+      }
+      scatter_channels<A, D, K, Windowed>(tile, g, planes, count, from, to);
+    }
+  }
+};
+
+// Calls use(Sampler type) for the types, dimensions and taps of a problem.
+template <class S, class A, int D, class F> inline auto with_kernel(const Problem& p, const F& use) {
+  if (p.kernel == Kernel::nearest) return use(static_cast<Sampler<S, A, D, 1>*>(nullptr));
+  if (p.kernel == Kernel::linear) return use(static_cast<Sampler<S, A, D, 2>*>(nullptr));
+  return use(static_cast<Sampler<S, A, D, 4>*>(nullptr));
+}
+
+template <class S, class A, class F> inline auto with_dimensions(const Problem& p, const F& use) {
+  if (p.dimensions == 1) return with_kernel<S, A, 1>(p, use);
+  if (p.dimensions == 2) return with_kernel<S, A, 2>(p, use);
+  return with_kernel<S, A, 3>(p, use);
+}
+
+template <class F> inline auto with_sampler(const Problem& p, const F& use) {
+#ifdef UNWARP_WIDE
+  if (p.wide) {
+    if (p.element == Element::float64) return with_dimensions<double, double>(p, use);
+    if (p.element == Element::float32) return with_dimensions<float, double>(p, use);
+    if (p.element == Element::bfloat16) return with_dimensions<bfloat16, double>(p, use);
+    return with_dimensions<float16, double>(p, use);
+  }
+#endif
+  if (p.element == Element::float32) return with_dimensions<float, float>(p, use);
+  if (p.element == Element::bfloat16) return with_dimensions<bfloat16, float>(p, use);
+  return with_dimensions<float16, float>(p, use);
+}
+
+template <class P> struct Pointee;
+template <class T> struct Pointee<T*> { using type = T; };
+
+int64_t forward_items(const Problem& p) {
+  return with_sampler(p, [&](auto* s) { return Pointee<decltype(s)>::type::forward_items(p); });
+}
+void forward(const Problem& p, int64_t begin, int64_t end) {
+  with_sampler(p, [&](auto* s) { Pointee<decltype(s)>::type::forward(p, begin, end); });
+}
+void backward(const Problem& p, int64_t begin, int64_t end) {
+  with_sampler(p, [&](auto* s) { Pointee<decltype(s)>::type::backward(p, begin, end); });
+}
+
+}  // namespace
+}  // namespace unwarp

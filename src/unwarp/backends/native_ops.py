@@ -1,0 +1,158 @@
+"""What torch has to know of the C++ ops besides their code: shapes for tracing, and gradients.
+
+The first derivative is an op of its own. Higher ones differentiate the reference: where a backward pass is itself
+recorded (``create_graph=True``), it evaluates the reference's gradient, which torch can differentiate to any order.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from unwarp import padding
+from unwarp.backends.base import Sampling
+from unwarp.backends.reference import Reference
+from unwarp.kernels import AbstractKernel, resolve
+
+KERNELS = ("nearest", "bilinear", "bicubic")
+"""Kernel names in the order of the ops' numbers."""
+
+_REFERENCE = Reference()
+
+
+def cubic_a(kernel: AbstractKernel) -> float:
+    """The parameter of Keys' cubic kernel; 0 for the kernels without one."""
+    return float(getattr(kernel, "a", 0.0))
+
+
+def register() -> None:
+    """Tell torch about the ops. Call once, after the extension is loaded."""
+    for name, fake in (("sample_grid", _fake_grid), ("warp_matrix", _fake_matrix), ("warp_basis", _fake_basis)):
+        torch.library.register_fake(f"unwarp::{name}", fake)
+        torch.library.register_fake(f"unwarp::{name}_backward", _fake_backward)
+    torch.library.register_autograd("unwarp::sample_grid", _grid_backward, setup_context=_save_grid)
+    torch.library.register_autograd("unwarp::warp_matrix", _matrix_backward, setup_context=_save_matrix)
+    torch.library.register_autograd("unwarp::warp_basis", _basis_backward, setup_context=_save_basis)
+
+
+def _dense(image: Tensor) -> bool:
+    """Whether each image is one contiguous block, planes of channels in order; axes of one pixel have no say."""
+    expected = 1
+    for size, stride in zip(reversed(image.shape[1:]), reversed(image.stride()[1:]), strict=True):
+        if size != 1 and stride != expected:
+            return False
+        expected *= size
+    return True
+
+
+def _empty(image: Tensor, shape: Sequence[Any]) -> Tensor:
+    """A tensor in the memory order of an op's result: the C++ function `prefers_channels_last` in words of Python."""
+    if image.ndim > 3 and image.shape[1] > 1 and image.stride(1) == 1 and not _dense(image):
+        order = (0, *range(2, image.ndim), 1)
+        inverse = (0, image.ndim - 1, *range(1, image.ndim - 1))
+        return image.new_empty([shape[axis] for axis in order]).permute(inverse)
+    return image.new_empty(list(shape))
+
+
+def _fake_grid(image: Tensor, grid: Tensor, *_: Any) -> Tensor:
+    return _empty(image, (grid.shape[0], image.shape[1], *grid.shape[1:-1]))
+
+
+def _fake_matrix(image: Tensor, matrix: Tensor, size: Sequence[int], *_: Any) -> Tensor:
+    return _empty(image, (matrix.shape[0], image.shape[1], *size))
+
+
+def _fake_basis(
+    image: Tensor, coefficients: Tensor, basis: Tensor, ratio: Sequence[float], size: Sequence[int], *_: Any
+) -> Tensor:
+    del basis, ratio
+    return _empty(image, (coefficients.shape[0], image.shape[1], *size))
+
+
+def _fake_backward(grad: Tensor, image: Tensor, theta: Tensor, *arguments: Any) -> tuple[Tensor, Tensor]:
+    del grad
+    image_needed, theta_needed = arguments[-2:]
+    grad_image = _empty(image, image.shape) if image_needed else image.new_empty(0)
+    return grad_image, theta.new_empty(theta.shape if theta_needed else (0,))
+
+
+def _save_grid(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    del output
+    image, grid, *ctx.options = inputs
+    ctx.save_for_backward(image, grid)
+
+
+def _grid_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    image, grid = ctx.saved_tensors
+    scale, *sampling = ctx.options
+
+    def reference(image: Tensor, grid: Tensor) -> Tensor:
+        return _REFERENCE.sample_grid(image, grid, scale, _sampling(sampling))
+
+    op = torch.ops.unwarp.sample_grid_backward.default
+    found = _gradients(ctx, grad, (image, grid), (scale, *sampling), op, reference)
+    return *found, *(None,) * len(ctx.options)
+
+
+def _save_matrix(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    del output
+    image, matrix, *ctx.options = inputs
+    ctx.save_for_backward(image, matrix)
+
+
+def _matrix_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    image, matrix = ctx.saved_tensors
+    size, *sampling = ctx.options
+
+    def reference(image: Tensor, matrix: Tensor) -> Tensor:
+        return _REFERENCE.warp_matrix(image, matrix, size, _sampling(sampling))
+
+    op = torch.ops.unwarp.warp_matrix_backward.default
+    found = _gradients(ctx, grad, (image, matrix), sampling, op, reference)
+    return *found, *(None,) * len(ctx.options)
+
+
+def _save_basis(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    del output
+    image, coefficients, basis, *ctx.options = inputs
+    ctx.save_for_backward(image, coefficients, basis)
+
+
+def _basis_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    image, coefficients, basis = ctx.saved_tensors
+    ratio, size, *sampling = ctx.options
+
+    def reference(image: Tensor, coefficients: Tensor) -> Tensor:
+        return _REFERENCE.warp_basis(image, coefficients, basis, ratio, size, _sampling(sampling))
+
+    op = torch.ops.unwarp.warp_basis_backward.default
+    found = _gradients(ctx, grad, (image, coefficients), (basis, ratio, *sampling), op, reference)
+    return *found, *(None,) * (len(ctx.options) + 1)
+
+
+def _gradients(
+    ctx: Any,
+    grad: Tensor,
+    inputs: tuple[Tensor, Tensor],
+    options: Sequence[Any],
+    op: Callable[..., tuple[Tensor, Tensor]],
+    reference: Callable[[Tensor, Tensor], Tensor],
+) -> tuple[Tensor | None, Tensor | None]:
+    """Gradients of image and theta: by the op, or where they are to be differentiated in turn by the reference."""
+    needed: tuple[bool, bool] = ctx.needs_input_grad[:2]
+    if not torch.is_grad_enabled():
+        found = op(grad, *inputs, *options, *needed)
+    else:
+        wanted = [tensor for tensor, asked in zip(inputs, needed, strict=True) if asked]
+        derived = iter(torch.autograd.grad(reference(*inputs), wanted, grad, create_graph=True))
+        found = [next(derived) if asked else None for asked in needed]
+    return found[0] if needed[0] else None, found[1] if needed[1] else None
+
+
+def _sampling(options: Sequence[Any]) -> Sampling:
+    kernel, a, mode, fill, align_corners = options
+    resolved = resolve(KERNELS[kernel])
+    if cubic_a(resolved) != a:
+        resolved = type(resolved)(a)  # pyright: ignore[reportCallIssue]
+    return Sampling(resolved, padding.MODES[mode], fill, align_corners)
