@@ -7,18 +7,18 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from unwarp.data import mnist_subset
+from unwarp.data.mnist_subset import subset
 from unwarp.data.mnist import FILES, Digits
 
 TRAINING, TEST = 96, 40
 
 
 def training_digits() -> Digits:
-    return mnist_subset.subset("train")[:TRAINING]
+    return subset("train")[:TRAINING]
 
 
 def test_digits() -> Digits:
-    return mnist_subset.subset("test")[:TEST]
+    return subset("test")[:TEST]
 
 
 test_digits.__test__ = False

@@ -1,0 +1,73 @@
+import pytest
+import torch
+
+from unwarp.errors import DataError, OptionError
+from unwarp.experiments.build import build_data, build_epochs, build_model, build_precision
+from unwarp.experiments.experiment import choose
+from unwarp.training.precision import Precision
+
+CPU = torch.device("cpu")
+
+
+def training(*assignments):
+    return choose("mnist-r/cnn", assignments).config.training
+
+
+def test_epochs_and_steps():
+    assert build_epochs(training("training.epochs=7"), batches=10) == 7
+    assert build_epochs(training("training.steps=150000"), batches=215) == 698
+
+
+@pytest.mark.parametrize(
+    ("assignments", "expected"),
+    [
+        ([], Precision("bfloat16", channels_last=True)),
+        (["training.precision=float32"], Precision("float32", channels_last=False)),
+        (["training.precision=float32", "training.channels_last=yes"], Precision("float32", channels_last=True)),
+        (["training.channels_last=no"], Precision("bfloat16", channels_last=False)),
+    ],
+)
+def test_precision_where_bfloat16_is_fast(monkeypatch, assignments, expected):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    assert build_precision(training(*assignments), CPU) == expected
+
+
+def test_precision_where_it_is_not(monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
+    assert build_precision(training(), CPU) == Precision()
+    assert build_precision(training("training.precision=bfloat16"), CPU).dtype == "bfloat16"
+
+
+def test_validation_digits_are_not_trained_on(mnist_folder, small):
+    config = choose("mnist-rts/cnn", small).config.data
+    data = build_data(config, seed=3, data_dir=mnist_folder)
+    assert (len(data.training.digits), len(data.validation.labels), len(data.test.labels)) == (64, 32, 40)
+    assert data.validation.images.shape[2:] == (42, 42)
+
+
+def test_only_training_batches_depend_on_the_seed(mnist_folder, small):
+    config = choose("mnist-rts/cnn", small).config.data
+    first, second = (build_data(config, seed=seed, data_dir=mnist_folder) for seed in (0, 1))
+    assert torch.equal(first.test.images, second.test.images)
+    assert torch.equal(first.validation.images, second.validation.images)
+    assert not torch.equal(first.training[0, 0][0], second.training[0, 0][0])
+
+
+def test_packaged_digits_need_no_folder():
+    data = build_data(choose("mnist-r/cnn", ["data.source=packaged", "data.validation=5990"]).config.data, seed=0)
+    assert (len(data.training.digits), len(data.test.labels)) == (10, 2000)
+
+
+def test_too_many_validation_digits(mnist_folder):
+    with pytest.raises(OptionError, match="95 of the 96"):
+        build_data(choose("mnist-r/cnn").config.data, seed=0, data_dir=mnist_folder)
+
+
+def test_missing_folder(tmp_path):
+    with pytest.raises(DataError, match="train-images"):
+        build_data(choose("mnist-r/cnn").config.data, seed=0, data_dir=tmp_path)
+
+
+def test_control_points_reach_the_transform():
+    config = choose("mnist-r/st-cnn-tps", ["model.control=3"]).config
+    assert build_model(config.model, config.data).transformer.transform.theta_shape == (9, 2)

@@ -1,0 +1,86 @@
+import tomllib
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from unwarp.data import distortions
+from unwarp.errors import OptionError
+from unwarp.experiments.build import build_model
+from unwarp.experiments.catalog import BUDGETS, CATALOG, named
+from unwarp.experiments.config import ExperimentConfig
+from unwarp.experiments.experiment import choose
+from unwarp.experiments.published import published_error
+
+CONFIGS = Path(str(files("unwarp.experiments") / "configs"))
+
+
+def test_there_are_forty_and_each_has_a_file_of_its_own():
+    assert len(CATALOG) == 40
+    on_disk = {path.relative_to(CONFIGS).as_posix() for path in CONFIGS.rglob("*.toml")}
+    assert set(CATALOG.values()) == on_disk
+    assert len(on_disk) == 40
+
+
+@pytest.mark.parametrize("name", CATALOG)
+def test_file_opens_with_its_command(name):
+    assert (CONFIGS / CATALOG[name]).read_text().startswith(f"# unwarp train {name}\n")
+
+
+@pytest.mark.parametrize("name", CATALOG)
+def test_builds_and_steps(name):
+    config = ExperimentConfig.read(named(name))
+    dataset, _, network = name.partition("/")
+    assert dataset == f"mnist-{config.data.distortion}"
+    assert network.startswith(config.model.network)
+    model = build_model(config.model, config.data)
+    images = torch.rand(2, 1, *distortions.get(config.data.distortion).size)
+    F.cross_entropy(model(images), torch.tensor([1, 2])).backward()
+    assert all(parameter.grad is not None for parameter in model.parameters())
+
+
+def test_every_published_figure_belongs_to_an_experiment():
+    published = tomllib.loads((files("unwarp.experiments") / "published.toml").read_text())
+    names = [f"{dataset}/{network}" for dataset, errors in published.items() for network in errors]
+    assert len(names) == 36
+    assert set(names) <= set(CATALOG)
+
+
+def test_published_figures_of_the_paper():
+    assert published_error("mnist-rts/st-cnn-affine") == 0.5
+    assert published_error("mnist-tc/fcn") == 13.2
+    assert published_error("mnist-tc/st-cnn-tps") is None
+
+
+@pytest.mark.parametrize("budget", BUDGETS)
+@pytest.mark.parametrize("name", ["mnist-r/cnn", "mnist-e/st-fcn-tps"])
+def test_budgets_fit_experiments(name, budget):
+    assert choose(name, budget=budget).label == budget
+
+
+def test_papers_budget():
+    training = choose("mnist-rts/st-cnn-affine", budget="paper").config.training
+    assert (training.recipe, training.steps, training.lr, training.clip) == ("published", 150_000, 0.01, 0)
+
+
+def test_unknown_name_is_refused_with_the_nearest():
+    with pytest.raises(OptionError, match="'mnist-rts/st-cnn-affine'"):
+        named("mnist-rts/st-cnn-afine")
+    with pytest.raises(OptionError, match="--list"):
+        named("something else")
+
+
+def test_unknown_budget_is_refused_with_the_nearest():
+    with pytest.raises(OptionError, match="Did you mean 'paper'"):
+        choose("mnist-r/cnn", budget="papr")
+
+
+def test_changed_settings_have_a_label_of_their_own():
+    first = choose("mnist-r/cnn", ["training.epochs=3"])
+    second = choose("mnist-r/cnn", ["training.epochs=4"])
+    assert first.label.startswith("custom-")
+    assert first.label != second.label
+    assert choose("mnist-r/cnn", ["training.epochs=3"]).label == first.label
+    assert choose("mnist-r/cnn", ["training.epochs=20"]).label == "standard"

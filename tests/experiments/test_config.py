@@ -1,0 +1,43 @@
+import pytest
+
+from unwarp.errors import OptionError
+from unwarp.experiments.config import ExperimentConfig
+
+CNN = {"data": {"distortion": "rts"}, "model": {"network": "cnn", "width": 64}}
+
+
+def test_values_read_back():
+    config = ExperimentConfig.read(CNN, ["training.lr=0.1", "data.source=packaged"])
+    assert ExperimentConfig.read(config.values()) == config
+    assert (config.training.lr, config.data.source) == (0.1, "packaged")
+
+
+@pytest.mark.parametrize(
+    ("assignment", "message"),
+    [
+        ("training.epoch=3", "Did you mean 'training.epochs'"),
+        ("trainin.epochs=3", "Did you mean 'training'"),
+        ("epochs=3", "there is no such setting"),
+        ("training.epochs=0", "training.epochs: expected at least 1, got 0"),
+        ("training.epochs=many", "training.epochs: expected int, got 'many'"),
+        ("training.lr=0", "training.lr: expected a positive number"),
+        ("training.lr=nan", "training.lr: expected a positive number"),
+        ("training.clip=-1", "training.clip: expected at least 0"),
+        ("training.warmup=2", "training.warmup: expected a share"),
+        ("training.recipe=published", "has no weight decay and no warm-up"),
+        ("training.precision=half", "expected one of auto, float32, bfloat16, got 'half'"),
+        ("data.distortion=rst", "Did you mean 'rts'"),
+        ("data.batch_size=0", "data.batch_size: expected at least 1"),
+        ("data.validation=-5", "data.validation: expected at least 1"),
+        ("model.network=st-cnn", "expected a transform for st-fcn and st-cnn"),
+        ("model.transform=affine", "expected a transform for st-fcn and st-cnn and none for fcn and cnn"),
+        ("model.transform=afine", "Did you mean 'affine'"),
+        ("model.pooling=2", "model.pooling: expected 1 for cnn"),
+        ("model.width=0", "model.width: expected at least 1"),
+        ("model.control=1", "model.control: expected at least 2"),
+    ],
+)
+def test_refuses(assignment, message):
+    with pytest.raises(OptionError) as raised:
+        ExperimentConfig.read(CNN, [assignment])
+    assert message in str(raised.value)

@@ -1,0 +1,61 @@
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from unwarp.errors import DataError
+from unwarp.experiments.records import Record, read_record, write_record
+
+RECORD = Record(
+    name="mnist-rts/cnn",
+    label="standard",
+    seed=3,
+    test_error=0.81,
+    validation_error=0.7,
+    parameters=5,
+    seconds=1.5,
+    finished="2026-01-01T00:00:00+00:00",
+    commit=None,
+    precision={"dtype": "float32"},
+    config={"data": {"distortion": "rts"}},
+    machine={"cores": 2},
+    versions={"torch": "2"},
+    history=[{"epoch": 1, "val_error": 0.7}],
+)
+
+
+def test_round_trip(tmp_path):
+    path = write_record(RECORD, tmp_path / "new" / "folder" / "record.json")
+    assert read_record(path) == RECORD
+    assert [file.name for file in path.parent.iterdir()] == ["record.json"]
+
+
+def test_file_tells_experiment_label_and_seed():
+    assert RECORD.file == Path("mnist-rts/cnn/standard-seed3.json")
+
+
+def test_failed_write_keeps_the_old_record(tmp_path, monkeypatch):
+    path = write_record(RECORD, tmp_path / "record.json")
+
+    def fail(*_arguments, **_options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises(OSError, match="No space"):
+        write_record(dataclasses.replace(RECORD, test_error=99), path)
+    assert read_record(path) == RECORD
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", json.dumps({"name": "x"})])
+def test_damaged_records_are_refused(tmp_path, content):
+    path = tmp_path / "record.json"
+    path.write_text(content)
+    with pytest.raises(DataError, match=r"record\.json"):
+        read_record(path)
+
+
+def test_missing_record_is_refused(tmp_path):
+    with pytest.raises(DataError, match=r"none\.json"):
+        read_record(tmp_path / "none.json")
