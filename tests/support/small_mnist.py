@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from unwarp.data.mnist_subset import subset
 from unwarp.data.mnist import FILES, Digits
+from unwarp.data.mnist_subset import subset
 
 TRAINING, TEST = 96, 40
 
