@@ -94,7 +94,7 @@ def test_r_keeps_the_distance_from_the_centre():
     assert seen[:, 1].max() > 5.9
 
 
-def test_rts_shows_digits_of_all_sizes_everywhere_and_whole():
+def test_rts_shows_digits_of_all_sizes_everywhere():
     images = distortions.rotated_scaled_translated(subset("train").images[:2000], generator())
     ink = images.squeeze(1) > 0.3
     rows, columns = ink.any(2).any(0), ink.any(1).any(0)
@@ -104,6 +104,36 @@ def test_rts_shows_digits_of_all_sizes_everywhere_and_whole():
     area = images.sum((1, 2, 3)) / original
     assert 0.45 < area.min() < 0.55
     assert 1.35 < area.max() < 1.5
+
+
+def ink_lost(theta: torch.Tensor, digits: torch.Tensor, canvas: int) -> torch.Tensor:
+    """Share of each digit's ink that falls outside of the canvas: what a canvas of twice the side also shows."""
+    images = distortions.as_images(digits)
+    wider = torch.diag(torch.tensor([2.0, 2.0, 1.0]))
+    seen = warp(images, from_matrix(theta), "projective", (canvas, canvas), backend="aten")
+    whole = warp(images, from_matrix(theta @ wider), "projective", (2 * canvas, 2 * canvas), backend="aten")
+    return 1 - seen.sum((1, 2, 3)) / whole.sum((1, 2, 3))
+
+
+def from_matrix(matrix: torch.Tensor) -> torch.Tensor:
+    return matrix.flatten(1)[:, :8]
+
+
+def homogeneous(theta: torch.Tensor) -> torch.Tensor:
+    return torch.cat([theta, torch.tensor([0.0, 0.0, 1.0]).expand(len(theta), 1, 3)], dim=1)
+
+
+def test_r_and_rts_show_digits_whole():
+    digits = subset("train").images[:300]
+    assert ink_lost(homogeneous(thetas.rotation(300, generator())), digits, 28).max() < 0.04
+    assert ink_lost(homogeneous(thetas.rotation_scale_translation(300, generator())), digits, 42).max() < 0.04
+
+
+def test_p_cuts_few_digits():
+    theta = thetas.projective(1000, generator())
+    matrix = torch.cat([theta, torch.ones(1000, 1)], dim=1).view(-1, 3, 3)
+    lost = ink_lost(matrix, subset("train").images[:1000], 28)
+    assert 0.03 < (lost > 0.1).double().mean() < 0.05
 
 
 def test_p_matches_opencv():
@@ -142,6 +172,14 @@ def test_e_bends():
     left[..., 14:], right[..., :14] = 0, 0
     moved_apart = (centre_of_mass(right) - centre_of_mass(left))[:, 1]
     assert 0.8 < moved_apart.std() < 3, "both ends of the line move alike"
+
+
+def test_a_third_of_tc_s_squares_are_blank():
+    images = distortions.as_images(subset("train").images[:2000])
+    pieces = clutter.draw(2000, digit=28, canvas=60, generator=generator())
+    put_one = pieces._replace(donor=pieces.donor[:, :1], cut_from=pieces.cut_from[:, :1], put_at=pieces.put_at[:, :1])
+    ink = clutter.strew(images, put_one, canvas=60).amax((1, 2, 3))
+    assert 0.28 < (ink == 0).double().mean() < 0.36
 
 
 def test_tc_is_the_placed_digit_plus_clutter():
