@@ -3,17 +3,23 @@
 A message says the argument, what was expected, what was given, and the usual fix.
 """
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
-from typing import Any
+from numbers import Integral
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor
 
-from unwarp._typing import Size
 from unwarp.errors import DeviceError, DtypeError, OptionError, ShapeError
 
+T = TypeVar("T")
+
 _DIMENSIONS = (1, 2, 3)
+_FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
+_LARGEST_AXIS = 2**30
+"""Positions beyond this many pixels count as infinite (`unwarp.padding`)."""
 
 
 def nearest_names(given: object, known: Iterable[str]) -> str:
@@ -22,12 +28,14 @@ def nearest_names(given: object, known: Iterable[str]) -> str:
     return f" Did you mean {' or '.join(repr(name) for name in close)}?" if close else ""
 
 
-def option(argument: str, given: object, known: Sequence[str]) -> None:
-    """Refuse a value that is not one of the known names."""
-    if given not in known:
-        raise OptionError(
-            f"{argument}: expected one of {', '.join(known)}, got {given!r}.{nearest_names(given, known)}"
-        )
+def option(argument: str, given: object, known: Sequence[T]) -> T:
+    """Refuse a value that is not one of the known ones, and return which of them it is."""
+    for value in known:
+        if isinstance(given, type(value)) and given == value:
+            return value
+    names = ", ".join(map(str, known))
+    hint = nearest_names(given, map(str, known))
+    raise OptionError(f"{argument}: expected one of {names}, got {given!r}.{hint}")
 
 
 def antialias(value: Any) -> None:
@@ -39,17 +47,38 @@ def antialias(value: Any) -> None:
         )
 
 
+def switch(argument: str, value: Any) -> None:
+    """Refuse what is neither true nor false: the string "False" would count as true."""
+    if not isinstance(value, bool):
+        raise OptionError(f"{argument}: expected True or False, got {value!r}. Use {argument}=False, the default.")
+
+
 def tensor(argument: str, value: Any) -> None:
-    """Refuse what is no tensor."""
+    """Refuse what is no dense tensor."""
     if not isinstance(value, Tensor):
         raise DtypeError(f"{argument}: expected a torch.Tensor, got {type(value).__name__}. Use torch.as_tensor.")
+    if value.layout is not torch.strided:
+        raise DtypeError(
+            f"{argument}: expected a dense tensor, got the layout {value.layout}. Use {argument}.to_dense()."
+        )
 
 
 def floating(argument: str, value: Any) -> None:
     """Refuse what is no floating-point tensor."""
     tensor(argument, value)
-    if not value.is_floating_point():
-        raise DtypeError(f"{argument}: expected a floating-point tensor, got {value.dtype}. Use {argument}.float().")
+    if value.dtype not in _FLOATS:
+        fix = f"{argument}.real" if value.is_complex() else f"{argument}.float()"
+        raise DtypeError(
+            f"{argument}: expected float32, float64, float16 or bfloat16, got {_plain(value.dtype)}. Use {fix}."
+        )
+
+
+def floating_dtype(value: Any) -> None:
+    """Refuse a dtype that coordinates cannot have."""
+    if value not in _FLOATS:
+        raise DtypeError(
+            f"dtype: expected float32, float64, float16 or bfloat16, got {_plain(value)}. Use dtype=torch.float32."
+        )
 
 
 def image(value: Any, *, floating_only: bool, mode: str) -> int:
@@ -65,40 +94,82 @@ def image(value: Any, *, floating_only: bool, mode: str) -> int:
         raise ShapeError(
             f"image: expected no empty dimension, got {_shape(value)}. Skip empty batches before the call."
         )
-    if floating_only and not (value.is_floating_point() or value.is_complex()):
+    whole = not (value.is_floating_point() or value.is_complex())
+    if floating_only and whole:
         raise DtypeError(
-            f"image: mode {mode!r} blends pixels and needs a floating-point image, got {value.dtype}. "
+            f"image: mode {mode!r} blends pixels and needs a floating-point image, got {_plain(value.dtype)}. "
             "Use image.float(), or mode='nearest'."
+        )
+    if value.is_floating_point() and value.dtype not in _FLOATS:
+        raise DtypeError(
+            f"image: expected float32, float64, float16 or bfloat16, got {_plain(value.dtype)}. Use image.float()."
         )
     return ndim
 
 
-def size(value: Size, ndim: int) -> tuple[int, ...]:
-    """Check an output size and return it as a tuple in tensor order."""
-    sizes = (value,) * ndim if isinstance(value, int) else tuple(value)
-    if len(sizes) != ndim or not all(isinstance(n, int) and not isinstance(n, bool) for n in sizes):
-        order = ("(width,)", "(height, width)", "(depth, height, width)")[ndim - 1]
-        raise ShapeError(f"size: expected {ndim} integers {order}, got {value!r}.")
-    if min(sizes) < 1:
-        raise ShapeError(f"size: expected at least 1 pixel along every axis, got {sizes}.")
-    return sizes
+def size(value: Any, ndim: int | None = None) -> tuple[int, ...]:
+    """Check an output size and return it as a tuple in tensor order.
+
+    Args:
+        value: pixels along each axis; one number stands for all axes.
+        ndim: number of axes; 1 to 3 where not known.
+    """
+    sizes = (value,) * (ndim or 1) if _is_integer(value) else _entries_of(value)
+    if sizes is None or len(sizes) not in ((ndim,) if ndim else _DIMENSIONS) or not all(map(_is_integer, sizes)):
+        raise ShapeError(f"size: expected {_axes(ndim)}, got {value!r}. Use a tuple of int.")
+    if min(sizes) < 1 or max(sizes) > _LARGEST_AXIS:
+        raise ShapeError(
+            f"size: expected 1 to {_LARGEST_AXIS} pixels along every axis, got {value!r}. "
+            "Sizes are pixels, not factors."
+        )
+    # A size that is symbolic while torch traces stays so: int() would make it a constant of the graph.
+    return cast("tuple[int, ...]", tuple(n if isinstance(n, torch.SymInt) else int(n) for n in sizes))
 
 
-def theta(value: Any, theta_shape: tuple[int, ...], name: str) -> None:
-    """Check the trailing shape of theta: ``(batch, *theta_shape)`` or ``(batch, k, *theta_shape)``."""
+def _entries_of(value: Any) -> tuple[Any, ...] | None:
+    return tuple(cast("Sequence[Any]", value)) if isinstance(value, Sequence) and not isinstance(value, str) else None
+
+
+def _is_integer(value: Any) -> bool:
+    """Whether it counts pixels: also a NumPy integer, or a size that is unknown while torch traces."""
+    return isinstance(value, int | torch.SymInt | Integral) and not isinstance(value, bool)
+
+
+def _axes(ndim: int | None) -> str:
+    if ndim is None:
+        return "1 to 3 integers in tensor order, for example (height, width)"
+    return f"{ndim} integers {('(width,)', '(height, width)', '(depth, height, width)')[ndim - 1]}"
+
+
+def theta(value: Any, theta_shape: tuple[int, ...], name: str, *, alternatives: Callable[[], Iterable[str]]) -> None:
+    """Check the trailing shape of theta: ``(batch, *theta_shape)`` or ``(batch, k, *theta_shape)``.
+
+    Args:
+        name: the family, for the message.
+        alternatives: families that theta would fit, asked for only when it does not fit this one.
+    """
     floating("theta", value)
     rank = len(theta_shape)
-    expected = f"(batch, {', '.join(map(str, theta_shape))})"
     if value.ndim not in (rank + 1, rank + 2) or tuple(value.shape[value.ndim - rank :]) != theta_shape:
-        hint = " For a single image use theta[None]." if tuple(value.shape) == theta_shape else ""
         raise ShapeError(
-            f"theta: expected {expected} for {name}, or (batch, k, ...) for k warps of each image, "
-            f"got {_shape(value)}.{hint}"
+            f"theta: expected (batch, {_entries(theta_shape)}) for {name}, or (batch, k, ...) for k warps an image, "
+            f"got {_shape(value)}.{_theta_hint(tuple(value.shape), theta_shape, alternatives())}"
         )
     if 0 in value.shape:
         raise ShapeError(
             f"theta: expected no empty dimension, got {_shape(value)}. Skip empty batches before the call."
         )
+
+
+def _theta_hint(given: tuple[int, ...], theta_shape: tuple[int, ...], alternatives: Iterable[str]) -> str:
+    fitting = " or ".join(alternatives)
+    if given == theta_shape:
+        return " For a single image use theta[None]."
+    if len(given) > 1 and math.prod(given[1:]) == math.prod(theta_shape):
+        return f" Use theta.view(-1, {_entries(theta_shape)})."
+    if fitting:
+        return f" Did you mean {fitting}?"
+    return " Localise as many parameters as the family has: transform.theta_shape."
 
 
 def batches(argument: str, given: int, images: int) -> None:
@@ -123,17 +194,51 @@ def fill_value(
     value: float | Sequence[float] | Tensor, channels: int, padding_mode: str, like: Tensor
 ) -> Tensor | None:
     """Check ``fill_value`` and return it as one value a channel; ``None`` unless ``padding_mode='fill'``."""
-    filled = torch.as_tensor(value, device=like.device)
     if padding_mode != "fill":
         if isinstance(value, int | float) and value == 0:
             return None
-        raise OptionError(f"fill_value: only padding_mode='fill' uses it, got padding_mode={padding_mode!r}.")
+        raise OptionError(
+            f"fill_value: expected 0 with padding_mode={padding_mode!r}, which does not use it, got {value!r}. "
+            "Use padding_mode='fill'."
+        )
+    filled = _as_tensor(value, like)
     if filled.ndim > 1 or (filled.ndim == 1 and filled.shape[0] not in (1, channels)):
         raise ShapeError(
-            f"fill_value: expected a number or one value for each of {channels} channels, got {_shape(filled)}."
+            f"fill_value: expected a number or one value for each of {channels} channels, got {_shape(filled)}. "
+            "Use a list of one number a channel."
         )
     return filled.expand(channels)
 
 
+def _as_tensor(value: Any, like: Tensor) -> Tensor:
+    try:
+        filled = torch.as_tensor(value, device=like.device)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise DtypeError(
+            f"fill_value: expected a number or one a channel, got {value!r}. Use fill_value=0.5, or a list of numbers."
+        ) from error
+    if not _holds(like.dtype, filled):
+        raise DtypeError(
+            f"fill_value: expected what an image of {_plain(like.dtype)} can hold, got {value!r}. "
+            "Use a floating-point image, or a whole number in its range."
+        )
+    return filled
+
+
+def _holds(dtype: torch.dtype, filled: Tensor) -> bool:
+    """Whether an image of this dtype can have these values; a fraction is rounded, but not to a whole number."""
+    if dtype.is_complex or (dtype.is_floating_point and not filled.is_complex()):
+        return True
+    return bool((filled.to(dtype) == filled).all())
+
+
 def _shape(value: Tensor) -> str:
     return str(tuple(value.shape))
+
+
+def _entries(shape: tuple[int, ...]) -> str:
+    return ", ".join(map(str, shape))
+
+
+def _plain(dtype: object) -> str:
+    return str(dtype).removeprefix("torch.")

@@ -8,6 +8,8 @@ from unwarp import coordinates, functional
 from unwarp.errors import OptionError, ShapeError
 from unwarp.transforms import Affine
 
+__all__ = ["affine_grid", "grid_sample"]
+
 _MODES = ("bilinear", "nearest", "bicubic")
 _PADDINGS = ("zeros", "border", "reflection")
 
@@ -35,7 +37,7 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
 
 
 def grid_sample(
-    input: Tensor,  # noqa: A002 - torch's name
+    input: Tensor,
     grid: Tensor,
     mode: str = "bilinear",
     padding_mode: str = "zeros",

@@ -4,12 +4,13 @@ Convention: sizes are in tensor order ``(d, h, w)``, points in ``(x, y, z)`` ord
 ``size[-1 - i]``. Normalised coordinates run from -1 to 1 across the image.
 
 Inside the library positions are **centred pixels**: ``c = pixel - (n - 1) / 2``. They relate to normalised coordinates
-by a factor alone, ``c = x * s`` with ``s = n / 2`` (``align_corners=False``: -1 and 1 are the outer edges of the border
-pixels) or ``s = (n - 1) / 2`` (``True``: their centres). The ratio of two equal factors is exactly 1, which is what makes
-an identity transform return its input bit for bit; ``((x + 1) * n - 1) / 2`` does not round-trip.
+by a factor alone, ``c = x * s`` with ``s = n / 2`` (``align_corners=False``: -1 and 1 are the outer edges of the
+border pixels) or ``s = (n - 1) / 2`` (``True``: their centres). The ratio of two equal factors is exactly 1, which is
+what makes an identity transform return its input bit for bit; ``((x + 1) * n - 1) / 2`` does not round-trip.
 """
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor
@@ -30,6 +31,13 @@ def point_dtype(*tensors: Tensor) -> torch.dtype:
     return torch.float64 if any(tensor.dtype in double for tensor in tensors) else torch.float32
 
 
+def full_precision(device: torch.device) -> AbstractContextManager[object]:
+    """Autocast off, where there is one: it would round coordinates to half precision, half a pixel at 512 pixels."""
+    if torch.amp.is_autocast_available(device.type):
+        return torch.autocast(device.type, enabled=False)
+    return nullcontext()
+
+
 def half_extents(size: Sequence[int], *, align_corners: bool) -> tuple[float, ...]:
     """Factors from normalised to centred pixels, one per axis in ``(x, y, z)`` order.
 
@@ -46,7 +54,7 @@ def extent_ratios(size_in: Sequence[int], size_out: Sequence[int], *, align_corn
 
 
 def centred_axis(n: int, *, dtype: torch.dtype, device: torch.device | None) -> Tensor:
-    """Centred pixel positions ``-(n-1)/2 ... (n-1)/2`` of an axis of ``n`` pixels; exact in float32 up to 2^23 pixels."""
+    """Centred positions ``-(n-1)/2 ... (n-1)/2`` of the pixels of an axis; exact in float32 up to 2^23 pixels."""
     return torch.arange(n, dtype=dtype, device=device) - (n - 1) / 2
 
 

@@ -3,10 +3,10 @@
 from torch import Tensor, nn
 
 from unwarp import functional, kernels
+from unwarp._typing import Float, Shaped, Size
 from unwarp.functional import FillValue
 from unwarp.kernels import AbstractKernel
 from unwarp.transforms import AbstractTransform
-from unwarp._typing import Float, Shaped, Size
 
 
 class Sampler(nn.Module):
