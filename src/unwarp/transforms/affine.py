@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from unwarp._typing import Float
-from unwarp.transforms.base import AbstractMatrixTransform
+from unwarp.transforms.base import AbstractMatrixTransform, Kind
 
 
 class Affine(AbstractMatrixTransform):
@@ -32,6 +32,16 @@ class Affine(AbstractMatrixTransform):
 
     def from_matrix(self, matrix: Float[Tensor, "*batch D1 D1"]) -> Float[Tensor, "*batch D D1"]:
         return matrix[..., : self.ndim, :]
+
+    @property
+    def parameter_kinds(self) -> tuple[Kind, ...]:
+        return affine_kinds(self.ndim)
+
+
+def affine_kinds(ndim: int) -> tuple[Kind, ...]:
+    """Kinds of the entries of [A | b], row by row."""
+    columns = range(ndim + 1)
+    return tuple("shift" if j == ndim else "scale" if i == j else "shear" for i in range(ndim) for j in columns)
 
 
 def homogeneous(rows: Float[Tensor, "*batch D D1"]) -> Float[Tensor, "*batch D1 D1"]:

@@ -1,12 +1,18 @@
 """What a transform is: a family of point maps T_theta from output points to input points."""
 
+import math
 from abc import abstractmethod
+from typing import Literal, TypeAlias, cast
+
 import torch
 from torch import Tensor, nn
 
 from unwarp import coordinates
 from unwarp._typing import Float
 from unwarp.errors import OptionError, ShapeError, UnsupportedError
+
+Kind: TypeAlias = Literal["scale", "angle", "shear", "shift", "perspective", "velocity"]
+"""What an entry of theta stands for: what `unwarp.transforms.Bounded` sets limits to."""
 
 
 class AbstractTransform(nn.Module):
@@ -18,9 +24,13 @@ class AbstractTransform(nn.Module):
     Attributes:
         name: what ``transform=`` calls it.
         ndim: number of spatial dimensions.
+        has_matrix: whether every map of the family is a homogeneous matrix, so that `matrix` exists.
+        projective: whether the last row of that matrix is more than (0, ..., 0, 1).
     """
 
     name: str
+    has_matrix: bool = False
+    projective: bool = False
 
     def __init__(self, ndim: int = 2) -> None:
         super().__init__()
@@ -62,7 +72,9 @@ class AbstractTransform(nn.Module):
         if points.shape[-1] != self.ndim:
             raise ShapeError(f"points: expected (..., {self.ndim}) in x, y, z order, got {tuple(points.shape)}.")
         shared = points.reshape(*(1,) * len(batch), -1, self.ndim)
-        return self.transform_points(theta, shared).unflatten(-2, points.shape[:-1])
+        with coordinates.full_precision(points.device):
+            mapped = self.transform_points(theta, shared)
+        return mapped.reshape(*batch, *points.shape)
 
     def compose(self, outer: Tensor, inner: Tensor) -> Tensor:
         """The theta of ``T_outer(T_inner(points))``.
@@ -99,6 +111,15 @@ class AbstractTransform(nn.Module):
         """
         raise UnsupportedError(f"{type(self).__name__}.basis: this family is not linear in theta.")
 
+    def reduced(self, theta: Tensor) -> tuple["AbstractTransform", Tensor]:
+        """The same map as a member of the plainest family that has it: what `unwarp.warp` evaluates."""
+        return self, theta
+
+    @property
+    def parameter_kinds(self) -> tuple[Kind, ...]:
+        """What each entry of the flattened theta stands for; positions and displacements are shifts."""
+        return ("shift",) * math.prod(self.theta_shape)
+
     def extra_repr(self) -> str:
         return f"ndim={self.ndim}"
 
@@ -115,8 +136,7 @@ class AbstractTransform(nn.Module):
 class AbstractMatrixTransform(AbstractTransform):
     """A family given by a homogeneous matrix, closed under composition and inversion."""
 
-    projective: bool = False
-    """Whether the last row of the matrix is more than (0, ..., 0, 1)."""
+    has_matrix = True
 
     @abstractmethod
     def matrix(self, theta: Tensor) -> Float[Tensor, "*batch D1 D1"]:
@@ -127,17 +147,40 @@ class AbstractMatrixTransform(AbstractTransform):
         """The theta of a matrix of this family: the inverse of `matrix`."""
 
     def transform_points(self, theta: Tensor, points: Tensor) -> Tensor:
-        dtype = coordinates.point_dtype(theta, points)
-        matrix = self.matrix(theta.to(dtype))
-        rows = matrix if self.projective else matrix[..., : self.ndim, :]
-        return coordinates.apply_matrix(rows, points.to(dtype), far=coordinates.FAR_NORMALISED)
+        return map_by_matrix(self, theta, points)
 
     def compose(self, outer: Tensor, inner: Tensor) -> Tensor:
-        return self.from_matrix(self.matrix(outer) @ self.matrix(inner))
+        dtype = torch.promote_types(outer.dtype, inner.dtype)
+        exact = coordinates.point_dtype(outer, inner)
+        return self.from_matrix(self.matrix(outer.to(exact)) @ self.matrix(inner.to(exact))).to(dtype)
 
     def inverse(self, theta: Tensor) -> Tensor:
         """The theta of the inverse map; infinite or NaN where theta is singular, which never raises."""
-        return self.from_matrix(torch.linalg.inv_ex(self.matrix(theta))[0])
+        return self.from_matrix(inverse_matrix(self.matrix(theta.to(coordinates.point_dtype(theta))))).to(theta.dtype)
+
+
+def map_by_matrix(transform: AbstractTransform, theta: Tensor, points: Tensor) -> Float[Tensor, "*batch points D"]:
+    """Map points by the matrix of a transform that has one."""
+    dtype = coordinates.point_dtype(theta, points)
+    matrix = transform.matrix(theta.to(dtype))
+    rows = matrix if transform.projective else matrix[..., : transform.ndim, :]
+    return coordinates.apply_matrix(rows, points.to(dtype), far=coordinates.FAR_NORMALISED)
+
+
+def inverse_matrix(matrix: Float[Tensor, "*batch D1 D1"]) -> Float[Tensor, "*batch D1 D1"]:
+    """Inverse matrices; not finite where a matrix is singular, instead of an error that stops a training run."""
+    return cast("tuple[Tensor, Tensor]", torch.linalg.inv_ex(matrix))[0]
+
+
+def displacement(transform: AbstractTransform, theta: Tensor, points: Tensor) -> Float[Tensor, "*batch points D"]:
+    """By how much any transform moves points.
+
+    Exactly 0 at the identity for the matrix families and those that displace.
+    """
+    if isinstance(transform, AbstractDisplacement):
+        return transform.displacement(theta, points)
+    mapped = transform.transform_points(theta, points)
+    return mapped - points.to(mapped.dtype)
 
 
 class AbstractDisplacement(AbstractTransform):

@@ -4,7 +4,8 @@ import torch
 from torch import Tensor
 
 from unwarp._typing import Float
-from unwarp.transforms.base import AbstractMatrixTransform
+from unwarp.transforms.affine import affine_kinds
+from unwarp.transforms.base import AbstractMatrixTransform, Kind
 
 
 class Projective(AbstractMatrixTransform):
@@ -29,7 +30,12 @@ class Projective(AbstractMatrixTransform):
 
     def matrix(self, theta: Float[Tensor, "*batch P"]) -> Float[Tensor, "*batch D1 D1"]:
         full = torch.cat([theta, torch.ones_like(theta[..., :1])], dim=-1)
-        return full.unflatten(-1, (self.ndim + 1, self.ndim + 1))
+        return full.reshape(*theta.shape[:-1], self.ndim + 1, self.ndim + 1)
+
+    @property
+    def parameter_kinds(self) -> tuple[Kind, ...]:
+        last_row: tuple[Kind, ...] = ("perspective",) * self.ndim
+        return (*affine_kinds(self.ndim), *last_row)
 
     def from_matrix(self, matrix: Float[Tensor, "*batch D1 D1"]) -> Float[Tensor, "*batch P"]:
         """The theta of a homogeneous matrix, divided by its last entry.

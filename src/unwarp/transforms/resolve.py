@@ -6,8 +6,17 @@ from unwarp._checks import nearest_names
 from unwarp.errors import OptionError, ShapeError
 from unwarp.transforms.affine import Affine
 from unwarp.transforms.base import AbstractTransform
+from unwarp.transforms.bounded import Bounded
+from unwarp.transforms.bspline import BSpline
+from unwarp.transforms.compose import Compose
+from unwarp.transforms.diffeomorphic import Diffeomorphic
+from unwarp.transforms.flow import Flow
+from unwarp.transforms.inverse import Inverse
+from unwarp.transforms.learned_basis import LearnedBasis
+from unwarp.transforms.piecewise_affine import PiecewiseAffine
 from unwarp.transforms.projective import Projective
 from unwarp.transforms.restricted import Attention, Rigid, Similarity, Translation
+from unwarp.transforms.stationary_velocity import StationaryVelocity
 from unwarp.transforms.thin_plate_spline import ThinPlateSpline
 
 TRANSFORMS: dict[str, Callable[..., AbstractTransform]] = {
@@ -17,7 +26,16 @@ TRANSFORMS: dict[str, Callable[..., AbstractTransform]] = {
     "similarity": Similarity,
     "affine": Affine,
     "projective": Projective,
+    "piecewise_affine": PiecewiseAffine,
     "thin_plate_spline": ThinPlateSpline,
+    "b_spline": BSpline,
+    "diffeomorphic": Diffeomorphic,
+    "stationary_velocity": StationaryVelocity,
+    "flow": Flow,
+    "learned_basis": LearnedBasis,
+    "compose": Compose,
+    "inverse": Inverse,
+    "bounded": Bounded,
 }
 """Every name that ``transform=`` accepts."""
 
@@ -50,4 +68,6 @@ def resolve(transform: str | AbstractTransform, ndim: int) -> AbstractTransform:
 
 def create(transform: str | AbstractTransform, ndim: int) -> AbstractTransform:
     """Like `resolve`, but a name gives an object of its own, whose buffers a module may move."""
-    return TRANSFORMS[transform](ndim=ndim) if transform in TRANSFORMS else resolve(transform, ndim)
+    if isinstance(transform, str) and transform in TRANSFORMS:
+        return TRANSFORMS[transform](ndim=ndim)
+    return resolve(transform, ndim)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from unwarp._typing import Float
 from unwarp.transforms.affine import assemble
-from unwarp.transforms.base import AbstractMatrixTransform
+from unwarp.transforms.base import AbstractMatrixTransform, Kind
 from unwarp.transforms.rotation import ANGLES, rotation_matrix, rotation_parameters
 
 
@@ -53,6 +53,10 @@ class Attention(AbstractMatrixTransform):
     def from_matrix(self, matrix: Float[Tensor, "*batch D1 D1"]) -> Float[Tensor, "*batch P"]:
         return torch.cat([matrix[..., 0, :1], matrix[..., : self.ndim, self.ndim]], dim=-1)
 
+    @property
+    def parameter_kinds(self) -> tuple[Kind, ...]:
+        return _kinds(scales=1, angles=0, shifts=self.ndim)
+
 
 class Rigid(AbstractMatrixTransform):
     """x_s = R x_t + t.
@@ -71,12 +75,16 @@ class Rigid(AbstractMatrixTransform):
         return torch.zeros(self.theta_shape, dtype=dtype, device=device)
 
     def matrix(self, theta: Float[Tensor, "*batch P"]) -> Float[Tensor, "*batch D1 D1"]:
-        rotation, shift = theta.split([ANGLES[self.ndim], self.ndim], dim=-1)
-        return assemble(rotation_matrix(rotation, self.ndim), shift)
+        angles = ANGLES[self.ndim]
+        return assemble(rotation_matrix(theta[..., :angles], self.ndim), theta[..., angles:])
 
     def from_matrix(self, matrix: Float[Tensor, "*batch D1 D1"]) -> Float[Tensor, "*batch P"]:
         linear, shift = matrix[..., : self.ndim, : self.ndim], matrix[..., : self.ndim, self.ndim]
         return torch.cat([rotation_parameters(linear), shift], dim=-1)
+
+    @property
+    def parameter_kinds(self) -> tuple[Kind, ...]:
+        return _kinds(scales=0, angles=ANGLES[self.ndim], shifts=self.ndim)
 
 
 class Similarity(AbstractMatrixTransform):
@@ -93,17 +101,29 @@ class Similarity(AbstractMatrixTransform):
         return (1 + ANGLES[self.ndim] + self.ndim,)
 
     def identity(self, *, dtype: torch.dtype | None = None, device: torch.device | None = None) -> Tensor:
-        return _first_one(*self.theta_shape, dtype, device)
+        return _first_one(self.theta_shape[0], dtype, device)
 
     def matrix(self, theta: Float[Tensor, "*batch P"]) -> Float[Tensor, "*batch D1 D1"]:
-        scale, rotation, shift = theta.split([1, ANGLES[self.ndim], self.ndim], dim=-1)
-        return assemble(scale[..., None] * rotation_matrix(rotation, self.ndim), shift)
+        shift = 1 + ANGLES[self.ndim]
+        rotation = rotation_matrix(theta[..., 1:shift], self.ndim)
+        return assemble(theta[..., :1, None] * rotation, theta[..., shift:])
 
     def from_matrix(self, matrix: Float[Tensor, "*batch D1 D1"]) -> Float[Tensor, "*batch P"]:
         linear, shift = matrix[..., : self.ndim, : self.ndim], matrix[..., : self.ndim, self.ndim]
         # The columns of s R all have length s; hypot of the first is exact for the identity.
         scale = linear[..., 0].square().sum(-1, keepdim=True).sqrt()
         return torch.cat([scale, rotation_parameters(linear / scale[..., None]), shift], dim=-1)
+
+    @property
+    def parameter_kinds(self) -> tuple[Kind, ...]:
+        return _kinds(scales=1, angles=ANGLES[self.ndim], shifts=self.ndim)
+
+
+def _kinds(*, scales: int, angles: int, shifts: int) -> tuple[Kind, ...]:
+    first: tuple[Kind, ...] = ("scale",) * scales
+    middle: tuple[Kind, ...] = ("angle",) * angles
+    last: tuple[Kind, ...] = ("shift",) * shifts
+    return (*first, *middle, *last)
 
 
 def _eye(theta: Tensor, ndim: int) -> Tensor:

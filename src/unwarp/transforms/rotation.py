@@ -15,7 +15,7 @@ def rotation_matrix(rotation: Float[Tensor, "*batch R"], ndim: int) -> Float[Ten
         return torch.ones(*rotation.shape[:-1], 1, 1, dtype=rotation.dtype, device=rotation.device)
     if ndim == 2:
         cos, sin = rotation[..., 0].cos(), rotation[..., 0].sin()
-        return torch.stack([cos, -sin, sin, cos], dim=-1).unflatten(-1, (2, 2))
+        return torch.stack([cos, -sin, sin, cos], dim=-1).reshape(*cos.shape, 2, 2)
     return _rodrigues(rotation)
 
 
@@ -43,7 +43,7 @@ def _rodrigues(vector: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]
     second = torch.where(small, 0.5 - square / 24 + square * square / 720, (1 - angle.cos()) / (angle * angle))
     x, y, z = vector.unbind(-1)
     zero = torch.zeros_like(x)
-    cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=-1).unflatten(-1, (3, 3))
+    cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=-1).reshape(*x.shape, 3, 3)
     eye = torch.eye(3, dtype=vector.dtype, device=vector.device)
     return eye + first * cross + second * (cross @ cross)
 

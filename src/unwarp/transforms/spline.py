@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from unwarp import coordinates
 from unwarp._typing import Float
@@ -28,8 +28,8 @@ class AbstractSpline(AbstractDisplacement):
         super().__init__(ndim)
         self.register_buffer("control", control)
         self._grid_bases: OrderedDict[tuple[Any, ...], Tensor] = OrderedDict()
-        self.register_load_state_dict_post_hook(lambda module, _: module._control_changed())
-        self._control_changed()
+        self.register_load_state_dict_post_hook(_control_loaded)
+        self.control_changed()
 
     @property
     def theta_shape(self) -> tuple[int, ...]:
@@ -41,7 +41,7 @@ class AbstractSpline(AbstractDisplacement):
     def coefficients(self, theta: Float[Tensor, "*batch K D"]) -> Float[Tensor, "*batch K D"]:
         """What the basis is multiplied by: how far theta is from the control points, exactly 0 at the identity."""
         dtype = coordinates.point_dtype(theta)
-        return theta.to(dtype) - self.control.to(theta.dtype).to(dtype)
+        return theta.to(dtype) - self.control.to(theta.device, theta.dtype).to(dtype)
 
     def displacement(self, theta: Tensor, points: Tensor) -> Tensor:
         dtype = coordinates.point_dtype(theta, points)
@@ -72,17 +72,23 @@ class AbstractSpline(AbstractDisplacement):
         points = coordinates.regular_grid(size, align_corners=align_corners, dtype=torch.float64, device=None)
         return self.basis(points.flatten(0, -2)).to(dtype=dtype, device=device)
 
-    def _control_changed(self) -> None:
+    def control_changed(self) -> None:
         """Called whenever the buffer `control` has a new value; drops all that was derived from the old one."""
         self._grid_bases.clear()
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         applied = super()._apply(fn, recurse)
-        self._control_changed()
+        self.control_changed()
         return applied
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_grid_bases": OrderedDict()}
+
+
+def _control_loaded(module: nn.Module, incompatible: object) -> None:
+    del incompatible
+    if isinstance(module, AbstractSpline):
+        module.control_changed()
 
 
 def control_points(control: Sequence[int] | Tensor, ndim: int) -> Float[Tensor, "K D"]:
@@ -91,9 +97,12 @@ def control_points(control: Sequence[int] | Tensor, ndim: int) -> Float[Tensor, 
         if control.ndim != 2 or control.shape[1] != ndim:
             raise ShapeError(f"control: expected (points, {ndim}), got {tuple(control.shape)}.")
         return control.detach().clone() if control.is_floating_point() else control.to(torch.get_default_dtype())
-    counts = tuple(control)
-    if len(counts) != ndim or min(counts) < 2:
-        raise OptionError(
-            f"control: expected {ndim} counts of at least 2, or a tensor (points, {ndim}), got {control!r}."
-        )
-    return coordinates.corner_grid(counts, dtype=torch.float64).to(torch.get_default_dtype())
+    return coordinates.corner_grid(lattice_counts(control, ndim), dtype=torch.float64).to(torch.get_default_dtype())
+
+
+def lattice_counts(counts: Sequence[int], ndim: int) -> tuple[int, ...]:
+    """Check the counts of a control lattice, in tensor order."""
+    checked = tuple(counts)
+    if len(checked) != ndim or min(checked) < 2:
+        raise OptionError(f"control: expected {ndim} counts of at least 2, in tensor order, got {counts!r}.")
+    return checked

@@ -8,9 +8,14 @@ from torch import Tensor
 from unwarp import coordinates
 from unwarp._typing import Float
 from unwarp.errors import OptionError, ShapeError
+from unwarp.transforms.base import inverse_matrix
 from unwarp.transforms.spline import AbstractSpline, control_points
 
 _TINY = 1e-30
+"""Squared distance at which a point counts as lying on a control point."""
+
+_RESIDUAL = 1e-6
+"""Largest entry of L^-1 L - I that a solvable system shows."""
 
 
 class ThinPlateSpline(AbstractSpline):
@@ -60,8 +65,8 @@ class ThinPlateSpline(AbstractSpline):
         energy = (-1.0 if self.ndim == 3 else 1.0) * (moved * bent).sum((-2, -1))
         return energy.to(coordinates.point_dtype(theta))
 
-    def _control_changed(self) -> None:
-        super()._control_changed()
+    def control_changed(self) -> None:
+        super().control_changed()
         # Plain attributes on the CPU: `.to(torch.bfloat16)` must not round what the spline is solved with.
         self._exact_control = self.control.detach().to("cpu", torch.float64)
         self._solution = _solve(self._exact_control, self._regularisation)
@@ -71,15 +76,20 @@ class ThinPlateSpline(AbstractSpline):
 
 
 def _radial(offset: Float[Tensor, "*batch K D"], ndim: int) -> Float[Tensor, "*batch K"]:
-    """phi(|offset|), with finite derivatives where a point meets a control point."""
+    """phi(|offset|), with finite derivatives where a point meets a control point.
+
+    There the second derivative of r^2 log r and both derivatives of r do not exist, and autograd would give NaN. They
+    are taken as 0.
+    """
     square = (offset * offset).sum(-1)
-    return _PHI[ndim](square, square.clamp_min(_TINY))
+    apart = square > _TINY
+    return torch.where(apart, _PHI[ndim](torch.where(apart, square, 1)), 0)
 
 
-_PHI: dict[int, Callable[[Tensor, Tensor], Tensor]] = {
-    1: lambda square, safe: square * safe.sqrt(),
-    2: lambda square, safe: 0.5 * square * safe.log(),
-    3: lambda square, safe: square / safe.sqrt(),
+_PHI: dict[int, Callable[[Tensor], Tensor]] = {
+    1: lambda square: square * square.sqrt(),
+    2: lambda square: 0.5 * square * square.log(),
+    3: lambda square: square.sqrt(),
 }
 
 
@@ -90,8 +100,10 @@ def _solve(control: Float[Tensor, "K D"], regularisation: float) -> Float[Tensor
     affine = torch.cat([torch.ones_like(control[:, :1]), control], dim=-1)
     corner = torch.zeros(ndim + 1, ndim + 1, dtype=control.dtype)
     system = torch.cat([torch.cat([phi, affine], dim=1), torch.cat([affine.mT, corner], dim=1)])
-    inverse, failed = torch.linalg.inv_ex(system)
-    if count <= ndim or failed.item() or not inverse.isfinite().all():
+    inverse = inverse_matrix(system)
+    # LU meets no zero pivot in a singular system that was rounded: what tells is whether the inverse is one.
+    residual = (inverse @ system - torch.eye(len(system), dtype=system.dtype)).abs().max()
+    if count <= ndim or not residual < _RESIDUAL:
         raise ShapeError(
             f"control: expected at least {ndim + 1} distinct points that do not lie on one line or plane, "
             f"got {count} points for which the spline has no unique solution. Spread or deduplicate them."

@@ -1,0 +1,139 @@
+"""The way of particles through a continuous piecewise-affine velocity field.
+
+Within a simplex v(x) = A x + b, and the way is the power series x(t) = x + sum_k t^k A^(k-1) v(x) / k!, cut off where
+it no longer changes the result. A particle leaves its simplex when one of its barycentric weights, a series too,
+reaches zero.
+
+That time is found by iteration and then given its derivative by one differentiable Newton step. To first order it does
+not matter: the field is continuous, so a particle may change simplices a little late. The second derivative does
+depend on it, through the jump of A.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from unwarp._typing import Float
+from unwarp.transforms.lattice import gather_nodes
+from unwarp.transforms.tessellation import locate
+
+_STEP = 1.0
+"""Largest |tA| of one stage: with it the series below end within rounding."""
+
+_TERMS = {torch.float32: 10, torch.float64: 17}
+
+_BEYOND = {torch.float32: 4e-6, torch.float64: 1e-9}
+"""How far (in barycentric weight) a particle goes beyond a face, so that it is found on the other side."""
+
+_ITERATIONS = 6
+_TURN_ITERATIONS = 2
+
+
+class _Series(NamedTuple):
+    """Power series in time, coefficients along the last axis."""
+
+    moved: Float[Tensor, "*batch points D terms"]
+    weights: Float[Tensor, "*batch points D1 terms"]
+    rate: Float[Tensor, "*batch points"]
+
+
+def follow(
+    velocities: Float[Tensor, "*batch nodes D"],
+    points: Float[Tensor, "*#batch points D"],
+    boxes: Sequence[int],
+    stages: int,
+) -> Float[Tensor, "*batch points D"]:
+    """By how much particles are moved in time 1: exactly 0 where the velocity is 0."""
+    start = points + torch.zeros_like(velocities[..., :1, :])
+    moved = torch.zeros_like(start)
+    left = torch.ones_like(start[..., 0])
+    for stage in range(stages):
+        series = _expand(velocities, start + moved, boxes)
+        step = _time_in_simplex(series, left, may_leave=stage < stages - 1)
+        moved = moved + _evaluate(series.moved, step[..., None])
+        left = left - step
+    return moved
+
+
+def _expand(
+    velocities: Float[Tensor, "*batch nodes D"], points: Float[Tensor, "*batch points D"], boxes: Sequence[int]
+) -> _Series:
+    """Way and barycentric weights of particles that start now."""
+    found = locate(points, boxes)
+    corners = gather_nodes(velocities, found.nodes.flatten(-2)).reshape(*found.nodes.shape, len(boxes))
+    slopes = found.slopes
+    matrix = (corners[..., :, :, None] * slopes[..., :, None, :]).sum(-3)
+    term = (found.weights[..., None] * corners).sum(-2)
+    moved, weights = [torch.zeros_like(term), term], [found.weights]
+    for order in range(2, _TERMS[points.dtype] + 1):
+        term = (matrix * term[..., None, :]).sum(-1) / order
+        moved.append(term)
+    weights += [(slopes * term[..., None, :]).sum(-1) for term in moved[1:]]
+    rate = matrix.detach().abs().sum(-1).amax(-1)
+    return _Series(torch.stack(moved, dim=-1), torch.stack(weights, dim=-1), rate)
+
+
+def _time_in_simplex(series: _Series, left: Float[Tensor, "*batch points"], *, may_leave: bool) -> Tensor:
+    """Until the particle leaves, its time is over, or the series would need more terms."""
+    longest = torch.minimum(left, _STEP / series.rate.clamp_min(1e-3))
+    if not may_leave:
+        return longest
+    beyond = _BEYOND[left.dtype]
+    weights = torch.cat([series.weights[..., :1] + beyond, series.weights[..., 1:]], dim=-1)
+    found, face = _first_root(weights.detach(), longest.detach())
+    crossed = weights.take_along_dim(face[..., None, None], dim=-2).squeeze(-2)
+    exact = found - _evaluate(crossed, found) / _steep(_evaluate(_derivative(crossed), found))
+    trusted = (exact > 0) & (exact < longest)
+    return torch.where(found < longest, torch.where(trusted, exact, found), longest)
+
+
+def _first_root(series: Float[Tensor, "*batch D1 terms"], end: Float[Tensor, "*batch"]) -> tuple[Tensor, Tensor]:
+    """The first time at which one of the series is zero and which one it is; ``end`` where none is negative then."""
+    slope = _derivative(series)
+    late = _lowest(series, end[..., None].expand(series.shape[:-1]))
+    leaves = _evaluate(series, late) < 0
+    early = torch.zeros_like(late)
+    # From the start, where most exits of a particle that is close to a face are found at once.
+    straight = series[..., 0] / -_steep(series[..., 1])
+    time = torch.where((straight > 0) & (straight < late), straight, late)
+    for _ in range(_ITERATIONS):
+        value = _evaluate(series, time)
+        early, late = torch.where(value > 0, time, early), torch.where(value > 0, late, time)
+        newton = time - value / _steep(_evaluate(slope, time))
+        time = torch.where((newton >= early) & (newton <= late), newton, (early + late) / 2)
+    times = torch.where(leaves, time, end[..., None])
+    first, face = times.min(dim=-1)
+    return first, face
+
+
+def _lowest(series: Float[Tensor, "*batch terms"], end: Float[Tensor, "*batch"]) -> Tensor:
+    """When a series is lowest: in between if it falls first and rises later (a particle may leave and come back)."""
+    slope = _derivative(series)
+    bend = _derivative(slope)
+    falls, rises = -slope[..., 0], _evaluate(slope, end)
+    turns = (falls > 0) & (rises > 0)
+    time = end * falls / torch.where(turns, falls + rises, 1)
+    for _ in range(_TURN_ITERATIONS):
+        time = (time - _evaluate(slope, time) / _steep(_evaluate(bend, time))).clamp_min(0).minimum(end)
+    return torch.where(turns, time, end)
+
+
+def _evaluate(series: Float[Tensor, "*batch terms"], time: Float[Tensor, "*#batch"]) -> Tensor:
+    """Horner's rule."""
+    terms = series.unbind(-1)
+    total = terms[-1]
+    for term in reversed(terms[:-1]):
+        total = total * time + term
+    return total
+
+
+def _derivative(series: Float[Tensor, "*batch terms"]) -> Tensor:
+    factors = torch.arange(1, series.shape[-1], dtype=series.dtype, device=series.device)
+    return series[..., 1:] * factors
+
+
+def _steep(slope: Tensor) -> Tensor:
+    """The slope, with the tiny ones replaced so that nothing is divided by zero."""
+    return torch.where(slope.abs() < 1e-9, -1, slope)
