@@ -4,8 +4,8 @@
 |---|---|---|
 | zeros | 0 | 0 |
 | border | the nearest edge pixel | the edge pixel |
-| reflection | the mirror image: about pixel edges, or pixel centres with ``align_corners=True`` | NaN: no limit exists |
-| circular | pixel ``i mod n`` | NaN: no limit exists |
+| reflection | its mirror image about the pixel edge; about the pixel centre with ``align_corners=True`` | NaN: no limit |
+| circular | pixel ``i mod n`` | NaN: no limit |
 | fill | the edge pixel, and a sample whose own position is outside takes ``fill_value`` | ``fill_value`` |
 """
 
@@ -24,6 +24,13 @@ LARGEST_POSITION = 2.0**30
 def has_limit(mode: PaddingMode) -> bool:
     """Whether the padded image has a value at infinity."""
     return mode in ("zeros", "border", "fill")
+
+
+def period(n: int, mode: PaddingMode, *, align_corners: bool) -> int | None:
+    """After how many pixels the padded image repeats; ``None`` where it does not."""
+    if mode == "reflection":
+        return max(1, 2 * n - 2) if align_corners else 2 * n
+    return n if mode == "circular" else None
 
 
 def map_index(index: Tensor, n: int, mode: PaddingMode, *, align_corners: bool) -> Tensor:
@@ -55,8 +62,6 @@ def inside_extent(position: Tensor, n: int, *, align_corners: bool) -> Tensor:
 
 
 def _reflect(index: Tensor, n: int, *, align_corners: bool) -> Tensor:
-    if n == 1:
-        return torch.zeros_like(index)
-    period = 2 * n - 2 if align_corners else 2 * n
-    folded = torch.remainder(index, period)
-    return torch.where(folded < n, folded, (period if align_corners else period - 1) - folded)
+    repeat = 2 * n - 2 if align_corners else 2 * n
+    folded = torch.remainder(index, max(1, repeat))
+    return torch.where(folded < n, folded, (repeat if align_corners else repeat - 1) - folded)

@@ -12,10 +12,12 @@ pixels along x. Samples with boxes of similar size are evaluated together.
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from typing import cast
 
 import torch
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
+from torch.utils.checkpoint import checkpoint  # pyright: ignore[reportUnknownVariableType]: torch leaves it untyped
 
 from unwarp import padding
 from unwarp._typing import Float, Integer, Shaped
@@ -25,8 +27,8 @@ from unwarp.backends.taps import blend_taps
 from unwarp.errors import UnsupportedError
 from unwarp.kernels import AbstractKernel
 
-_BUDGET = 2**20
-"""Weights held at a time."""
+_BUDGET = 2**17
+"""Weights held at a time: what stays in a core's cache."""
 
 _BUCKET = 1.2
 """Boxes are evaluated together if along each axis their sizes lie between the same powers of this."""
@@ -98,16 +100,19 @@ def _blend_stretched(
     first, counts = _boxes(centre.detach(), shape.detach(), unstretched.detach(), radius)
     footprint = _Footprint(centre, unstretched, first, image)
 
-    parts, order = [], []
+    parts: list[tuple[Tensor, Tensor]] = []
+    order: list[Tensor] = []
     for rows, box in _groups(counts, sampling, limit, ndim):
         table = _Table(source, box[0], sampling)
-        for chunk in rows.split(max(1, _BUDGET // math.prod(box))):
-            parts.append(_evaluate(footprint.select(chunk), box, table, sampling, last=len(chunk) == len(centre)))
+        for chunk in torch.split(rows, max(1, _BUDGET // math.prod(box))):
+            parts.append(
+                _evaluate(footprint.select(chunk), box, table, sampling.kernel, alone=len(chunk) == len(centre))
+            )
             order.append(chunk)
     back = torch.cat(order).argsort()
     blended = torch.cat([part for part, _ in parts], dim=1).index_select(1, back)
     total = torch.cat([weight for _, weight in parts]).index_select(0, back)
-    return blended.unflatten(1, (warps, points)).movedim(0, 1), total.unflatten(0, (warps, points))
+    return torch.unflatten(blended, 1, (warps, points)).movedim(0, 1), total.view(warps, points)
 
 
 def _boxes(
@@ -132,7 +137,7 @@ def _groups(
         return
     bucket = (counts.to(torch.float64).log() / math.log(_BUCKET)).ceil().to(torch.int64)
     key = (bucket * 1000 ** torch.arange(ndim, device=counts.device)).sum(-1)
-    kinds = key.unique().tolist()
+    kinds = cast(list[int], torch.unique(key).tolist())
     for kind in kinds:
         rows = everything if len(kinds) == 1 else (key == kind).nonzero()[:, 0]
         yield rows, counts.index_select(0, rows).amax(0).tolist()
@@ -153,17 +158,17 @@ class _Table:
 
     def __init__(self, source: Tensor, run: int, sampling: Sampling) -> None:
         self.size = source.shape[2:]
-        self._mode, self._aligned = sampling.padding, sampling.align_corners
+        self._mode: padding.PaddingMode = sampling.padding
+        self._aligned = sampling.align_corners
         n = self.size[-1]
-        period = {"circular": n, "reflection": max(1, 2 * n - 2) if self._aligned else 2 * n}.get(self._mode)
-        self._period, self._before = period, 0 if period else run
-        index = torch.arange(-self._before, (period or n) + run, device=source.device)
-        extended = source.index_select(-1, self._map(index, n))
-        if self._mode == "zeros":
-            extended = extended * padding.inside_taps(index, n).to(extended.dtype)
-        self.width = len(index)
-        rows = extended.movedim(1, 0).flatten(1)
-        self.values = torch.nn.functional.pad(rows, (0, self.width)) if self._mode == "zeros" else rows
+        self._period = period = padding.period(n, self._mode, align_corners=self._aligned)
+        self._before = 0 if period else run
+        left = self._beyond(source, -self._before, 0)
+        right = self._beyond(source, n, (period or n) + run)
+        rows = torch.cat([left, source, right], dim=-1).movedim(1, 0)
+        self.width = rows.shape[-1]
+        blank = (0, self.width if self._mode == "zeros" else 0)
+        self.values = torch.nn.functional.pad(rows.flatten(1), blank)
         self._blank = math.prod(self.size[:-1]) * source.shape[0]
 
     def row(self, image: Tensor, outer: Sequence[Tensor]) -> Tensor:
@@ -184,23 +189,29 @@ class _Table:
             return torch.remainder(first, self._period)
         return first.clamp(-self._before, self.size[-1]) + self._before
 
+    def _beyond(self, source: Tensor, start: int, end: int) -> Tensor:
+        """What stands for the pixels ``start..end - 1`` along x, all of them outside of the image."""
+        index = torch.arange(start, end, device=source.device)
+        beyond = source.index_select(-1, self._map(index, source.shape[-1]))
+        return torch.zeros_like(beyond) if self._mode == "zeros" else beyond
+
     def _map(self, index: Tensor, n: int) -> Tensor:
         return padding.map_index(index, n, self._mode, align_corners=self._aligned)
 
 
 def _evaluate(
-    footprint: _Footprint, box: Sequence[int], table: _Table, sampling: Sampling, *, last: bool
+    footprint: _Footprint, box: Sequence[int], table: _Table, kernel: AbstractKernel, *, alone: bool
 ) -> tuple[Shaped[Tensor, "channels samples"], Float[Tensor, "samples"]]:
     """The blend of one group; recomputed in the backward pass where there is more than one, to bound the memory."""
 
     def blend(position: Tensor, unstretched: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         part = _Footprint(position, unstretched, footprint.first, footprint.image)
-        return _blend(part, box, table, values, sampling.kernel)
+        return _blend(part, box, table, values, kernel)
 
     arguments = (footprint.position, footprint.inverse, table.values)
-    if last or not torch.is_grad_enabled() or not _hooks_allowed():
+    if alone or not torch.is_grad_enabled() or not _hooks_allowed():
         return blend(*arguments)
-    return checkpoint(blend, *arguments, use_reentrant=False, preserve_rng_state=False)
+    return cast(tuple[Tensor, Tensor], checkpoint(blend, *arguments, use_reentrant=False, preserve_rng_state=False))
 
 
 def _hooks_allowed() -> bool:
@@ -224,23 +235,35 @@ def _blend(
     x = _broadcast(footprint.position[:, 0], len(outer))
     start = (x + (fixed[0].detach() - kernel.support) / unstretched[..., 0, 0]).detach().ceil()
     steps = torch.arange(box[0], device=start.device)
-    weights: Tensor | None = None
-    for k, shift in enumerate(fixed):
-        slope = unstretched[..., k, 0]
-        weight = kernel((shift + slope * (x - start))[..., None] - slope[..., None] * steps)
-        weights = weight if weights is None else weights * weight
+    slopes = unstretched[..., 0].unbind(-1)
+    along = [
+        (shift + slope * (x - start))[..., None] - slope[..., None] * steps
+        for shift, slope in zip(fixed, slopes, strict=True)
+    ]
+    weights = reduce(torch.mul, map(kernel, along))
     row = table.row(_broadcast(footprint.image, len(outer)), outer)
     first = row * table.width + table.column(start.to(torch.int64))
-    index = (first[..., None] + steps).flatten()
-    taken = values.gather(1, index.expand(len(values), -1)).unflatten(1, (len(footprint.image), -1))
+    taken = _runs(values, first.flatten(), steps).view(len(values), len(footprint.image), -1)
     flat = weights.flatten(1)
     total = flat.sum(-1)
     return (taken * flat).sum(-1) / torch.where(total == 0, 1, total), total.detach()
 
 
+def _runs(
+    values: Float[Tensor, "channels pixels"], first: Integer[Tensor, "runs"], steps: Integer[Tensor, "run"]
+) -> Float[Tensor, "channels runs*run"]:
+    """Runs of consecutive values; ``steps`` is ``0, 1, ...``."""
+    channels, pixels = values.shape
+    if values.requires_grad:  # the other way's gradient would hold a run for every pixel
+        return values.gather(1, (first[:, None] + steps).flatten().expand(channels, -1))
+    starts = first + pixels * torch.arange(channels, device=first.device)[:, None]
+    return values.flatten().unfold(0, len(steps), 1).index_select(0, starts.flatten()).view(channels, -1)
+
+
 def _outer_axes(footprint: _Footprint, box: Sequence[int]) -> tuple[list[Tensor], list[Tensor]]:
     """Pixel index along y and z, and the sample's distance from it; each broadcasts to ``(samples, z, y)``."""
-    indices, offsets = [], []
+    indices: list[Tensor] = []
+    offsets: list[Tensor] = []
     for axis in range(1, len(box)):
         shape = [-1, *(1,) * (len(box) - 1)]
         shape[len(box) - axis] = box[axis]

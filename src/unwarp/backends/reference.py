@@ -48,8 +48,8 @@ class Reference:
     ) -> Shaped[Tensor, "T channels *size"]:
         points = coordinates.centred_grid(size, dtype=matrix.dtype, device=matrix.device).flatten(0, -2)
         positions = coordinates.apply_matrix(matrix, points, far=coordinates.FAR_PIXELS)
-        jacobian = of_matrix(matrix, points, positions).unflatten(1, tuple(size)) if sampling.antialias else None
-        return sample_positions(image, positions.unflatten(1, tuple(size)), sampling, jacobian)
+        jacobian = torch.unflatten(of_matrix(matrix, points, positions), 1, tuple(size)) if sampling.antialias else None
+        return sample_positions(image, torch.unflatten(positions, 1, tuple(size)), sampling, jacobian)
 
     def warp_basis(
         self,
@@ -63,7 +63,7 @@ class Reference:
         points = coordinates.centred_grid(size, dtype=coefficients.dtype, device=coefficients.device).flatten(0, -2)
         undisplaced = points * torch.tensor(ratio, dtype=points.dtype, device=points.device)
         positions = undisplaced + basis @ coefficients
-        return sample_positions(image, positions.unflatten(1, tuple(size)), sampling)
+        return sample_positions(image, torch.unflatten(positions, 1, tuple(size)), sampling)
 
 
 def sample_positions(
@@ -86,7 +86,7 @@ def sample_positions(
     else:
         blended = blend_antialiased(source, safe, jacobian.flatten(1, -3), image.shape[2:], sampling)
     filled = _fill(blended, centred.flatten(1, -2), image.shape[2:], sampling)
-    return _poison(filled, positions, undefined).to(image.dtype).unflatten(2, out)
+    return torch.unflatten(_poison(filled, positions, undefined).to(image.dtype), 2, out)
 
 
 def _accumulator(image: Tensor, positions: Tensor) -> Tensor:

@@ -4,12 +4,13 @@ J is the local Jacobian of the map, input pixels per output pixel, with singular
 vectors U. f as a function of matrices gives S = U max(sigma, 1) U^T: where the map shrinks, one output pixel covers
 sigma input pixels along u, and the kernel widens by as much. A rotation leaves the kernel as it is.
 
-Singular vectors have no derivative where singular values meet, S has one. So none is taken of them: in 2D S has a closed
-form, in 3D it is the Taylor polynomial of the matrix function, whose coefficients are divided differences of f (Daleckii
-and Krein 1965). S itself has a kink where a singular value passes 1.
+Singular vectors have no derivative where singular values meet, S has one. So none is taken of them: in 2D S has a
+closed form, in 3D it is the Taylor polynomial of the matrix function, whose coefficients are divided differences of f
+(Daleckii and Krein 1965). S itself has a kink where a singular value passes 1.
 """
 
 import itertools
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -76,7 +77,7 @@ def _square_root(square: Tensor, determinant: Tensor, valid: Tensor) -> Tensor:
 
 
 def _mixed(square: Tensor, determinant: Tensor, limit: float) -> Tensor:
-    """f(B) = f_2 I + (f_1 - f_2) / (l_1 - l_2) (B - l_2 I) for distinct eigenvalues, of which one meets a bound of f."""
+    """f(B) = f_2 I + (f_1 - f_2) / (l_1 - l_2) (B - l_2 I), for eigenvalues on two sides of a bound of f."""
     mean = (square[..., 0, 0] + square[..., 1, 1]) / 2
     spread = (square[..., 0, 0] - square[..., 1, 1]) ** 2 / 4 + square[..., 0, 1] ** 2
     distinct = spread > 0
@@ -95,7 +96,7 @@ def matrix_function(square: Float[Tensor, "*points D D"], limit: float) -> Float
     f(B + H) = U (diag f(l) + f[l_i, l_j] h_ij + sum_k f[l_i, l_k, l_j] h_ik h_kj) U^T with h = U^T H U; here H is 0 and
     carries the derivatives.
     """
-    values, vectors = torch.linalg.eigh(square.detach())
+    values, vectors = cast(tuple[Tensor, Tensor], torch.linalg.eigh(square.detach()))
     first, second = _divided_differences(values, limit)
     change = vectors.mT @ (square - square.detach()) @ vectors
     bent = (second * change[..., :, :, None] * change[..., None, :, :]).sum(-2)
@@ -118,7 +119,7 @@ def _divided_differences(values: Float[Tensor, "*points D"], limit: float) -> tu
         _second_difference(values, first, sorted(triple), limit) for triple in itertools.product(indices, repeat=3)
     ]
     shape = (len(indices),) * 3
-    return torch.stack([torch.stack(row, -1) for row in first], -2), torch.stack(second, -1).unflatten(-1, shape)
+    return torch.stack([torch.stack(row, -1) for row in first], -2), torch.unflatten(torch.stack(second, -1), -1, shape)
 
 
 def _first_difference(a: Tensor, b: Tensor, limit: float) -> Tensor:

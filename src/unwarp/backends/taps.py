@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections.abc import Sequence
+from functools import reduce
 
 import torch
 from torch import Tensor
@@ -30,7 +31,7 @@ def _axis_taps(
     anchor = kernel.anchor(bounded)
     weights = kernel.weights(bounded - anchor)
     first = anchor.to(torch.int64)
-    taps = []
+    taps: list[tuple[Tensor, Tensor]] = []
     for offset, weight in zip(kernel.offsets, weights.unbind(-1), strict=True):
         index = first + offset
         if sampling.padding == "zeros":
@@ -49,24 +50,23 @@ def _bounded(position: Tensor, n: int, sampling: Sampling) -> Tensor:
 
 def _sum_over_product(
     source: Shaped[Tensor, "N channels *in"], taps: Sequence[Sequence[tuple[Tensor, Tensor]]], size: Sequence[int]
-):
+) -> Tensor:
     """Sum over the product of the axes' taps; ``taps`` is in x, y, z order."""
     strides = [math.prod(size[len(size) - axis :]) for axis in range(len(size))]
     flat = source.flatten(2)
-    total: Tensor | None = None
-    for combination in itertools.product(*taps):
-        index = sum(tap * stride for (tap, _), stride in zip(combination, strides, strict=True))
-        weight = math.prod((weight for _, weight in combination[1:]), start=combination[0][1])
-        term = _weigh(_gather(flat, index), weight)
-        total = term if total is None else total + term
-    return total
+
+    def term(combination: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+        index = reduce(torch.add, (tap * stride for (tap, _), stride in zip(combination, strides, strict=True)))
+        return _weigh(_gather(flat, index), reduce(torch.mul, (weight for _, weight in combination)))
+
+    return reduce(torch.add, map(term, itertools.product(*taps)))
 
 
 def _gather(flat: Shaped[Tensor, "N channels pixels"], index: Integer[Tensor, "T points"]) -> Tensor:
     images, channels, _ = flat.shape
     warps = index.shape[0] // images
     source = flat[:, None].expand(-1, warps, -1, -1)
-    where = index.unflatten(0, (images, warps))[:, :, None].expand(-1, -1, channels, -1)
+    where = torch.unflatten(index, 0, (images, warps))[:, :, None].expand(-1, -1, channels, -1)
     return source.gather(-1, where).flatten(0, 1)
 
 

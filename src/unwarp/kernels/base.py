@@ -1,8 +1,8 @@
 """The sampling kernel k(t; Phi) of the paper: weight as a function of distance, one axis at a time.
 
 An image of D dimensions is sampled with the product of D one-dimensional kernels. A kernel of your own is a subclass
-with a ``support`` and a ``forward``; its parameters may be learnable. `weights` calls ``forward`` at the distances of the
-taps; override it where an exact value or a slope at the lattice needs a formula of its own. Anti-aliasing calls
+with a ``support`` and a ``forward``; its parameters may be learnable. `weights` calls ``forward`` at the distances of
+the taps; override it where an exact value or a slope at the lattice needs a formula of its own. Anti-aliasing calls
 ``forward`` at distances divided by the stretch.
 """
 

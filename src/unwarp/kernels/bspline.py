@@ -7,7 +7,7 @@ from torch import Tensor
 
 from unwarp.errors import OptionError
 from unwarp.kernels.base import AbstractKernel
-from unwarp.kernels.spline_prefilter import interpolation_coefficients
+from unwarp.kernels.spline_prefilter import interpolation_coefficients, spline_poles
 from unwarp.padding import PaddingMode
 
 _HIGHEST_ORDER = 7
@@ -36,6 +36,7 @@ class BSpline(AbstractKernel):
         self.interpolates = prefilter
         self.support = (order + 1) / 2
         self.name = f"bspline{order}"
+        self._poles = spline_poles(order)
 
     @property
     def offsets(self) -> range:
@@ -63,9 +64,9 @@ class BSpline(AbstractKernel):
         return torch.stack(weights, dim=-1)
 
     def prefilter(self, image: Tensor, padding_mode: PaddingMode, *, align_corners: bool) -> Tensor:
-        if not self.interpolates or self.order < 2:
+        if not self.interpolates or not self._poles:
             return image
-        return interpolation_coefficients(image, self.order, padding_mode, align_corners=align_corners)
+        return interpolation_coefficients(image, self._poles, padding_mode, align_corners=align_corners)
 
     def extra_repr(self) -> str:
         return f"order={self.order}" + ("" if self.interpolates else ", prefilter=False")
@@ -87,4 +88,4 @@ def _truncated_powers(from_left_end: Tensor, order: int) -> Tensor:
 def _positive_part(value: Tensor, order: int) -> Tensor:
     if order == 0:
         return (value >= 0).to(value.dtype)
-    return torch.where(value >= 0, value, 0) ** order
+    return value.clamp_min(0) ** order

@@ -27,11 +27,10 @@ class Cubic(AbstractKernel):
         self.a = a
 
     def forward(self, distance: Tensor) -> Tensor:
-        far = distance.abs()
-        # t * t, not |t| * |t|: its second derivative at 0 is right.
-        near = (self.a + 2) * far * distance * distance - (self.a + 3) * distance * distance + 1
-        outer = self.a * (far - 1) * (far - 2) * (far - 2)
-        return torch.where(far <= 1, near, torch.where(far < 2, outer, 0))
+        # Exactly 0 at distances 1 and 2. The square is taken of t, not of |t|, whose second derivative at 0 is lost.
+        near, beyond = distance.clamp(-1, 1), torch.relu(distance.abs() - 1).clamp_max(1)
+        middle = 1 - near * near * (1 + (self.a + 2) * (1 - near.abs()))
+        return middle + self.a * beyond * (1 - beyond) * (1 - beyond)
 
     def weights(self, fraction: Tensor) -> Tensor:
         # Powers of the fraction itself: without abs() every derivative is right on the lattice, and at fraction 0 the

@@ -13,7 +13,7 @@ _NARROWEST = 0.1
 
 
 class Gaussian(AbstractKernel):
-    """k(t) = exp(-t^2 / (2 sigma^2)) - exp(-s^2 / (2 sigma^2)) for |t| < s = support, divided by the sum of the weights.
+    """k(t) = exp(-t^2 / (2 sigma^2)) - exp(-s^2 / (2 sigma^2)) for |t| < s, the support; weights divided by their sum.
 
     The second term takes away the step at the end of the support. This kernel blurs: it does not pass through the
     pixels, and the identity transform does not return the image.
@@ -40,7 +40,9 @@ class Gaussian(AbstractKernel):
     def __init__(self, sigma: float = 0.5, *, truncate: float = 4.0, learnable: bool = False) -> None:
         super().__init__()
         if not (sigma >= _NARROWEST and math.isfinite(sigma)):
-            raise OptionError(f"sigma: expected at least {_NARROWEST} pixels, got {sigma!r}. Use mode='nearest' instead.")
+            raise OptionError(
+                f"sigma: expected at least {_NARROWEST} pixels, got {sigma!r}. Use mode='nearest' instead."
+            )
         if not (truncate >= 1 and math.isfinite(truncate)):
             raise OptionError(f"truncate: expected at least 1 standard deviation, got {truncate!r}. 3 to 4 is usual.")
         self.support = max(1.0, truncate * sigma)

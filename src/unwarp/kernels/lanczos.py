@@ -48,7 +48,8 @@ def sinc(distance: Tensor) -> Tensor:
     """
     scaled = math.pi * distance
     near = scaled.abs() <= 1
-    square = torch.where(near, scaled, 0) ** 2
+    inner = scaled.clamp(-1, 1)
+    square = inner * inner
     series = torch.full_like(square, _SERIES[-1])
     for coefficient in reversed(_SERIES[:-1]):
         series = series * square + coefficient

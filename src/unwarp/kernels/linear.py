@@ -17,8 +17,8 @@ class Linear(AbstractKernel):
     support = 1.0
 
     def forward(self, distance: Tensor) -> Tensor:
-        # Slopes are those to the right of each kink: relu passes none at 0, clamp_min does.
-        return torch.where(distance < 0, (1 + distance).clamp_min(0), torch.relu(1 - distance))
+        # 1 - abs(t), such that every slope is the right-hand one: clamp passes it at its bound, relu does not.
+        return torch.relu(1 - distance.clamp_min(0)) - torch.relu(-distance).clamp_max(1)
 
     def weights(self, fraction: Tensor) -> Tensor:
         # Not through forward: abs() has the gradient 0 at the lattice, where every identity transform starts.

@@ -1,8 +1,5 @@
 """Kernel names: what ``mode=`` accepts."""
 
-from collections.abc import Callable
-from functools import cache, partial
-
 from unwarp._checks import nearest_names
 from unwarp.errors import OptionError
 from unwarp.kernels.base import AbstractKernel
@@ -13,26 +10,26 @@ from unwarp.kernels.lanczos import Lanczos
 from unwarp.kernels.linear import Linear
 from unwarp.kernels.nearest import Nearest
 
-_FACTORIES: dict[str, Callable[[], AbstractKernel]] = {
-    "nearest": Nearest,
-    "bilinear": Linear,
-    "bicubic": Cubic,
-    "lanczos2": partial(Lanczos, 2),
-    "lanczos3": partial(Lanczos, 3),
-    "lanczos4": partial(Lanczos, 4),
-    "bspline0": partial(BSpline, 0),
-    "bspline1": partial(BSpline, 1),
-    "bspline2": partial(BSpline, 2),
-    "bspline3": partial(BSpline, 3),
-    "bspline4": partial(BSpline, 4),
-    "bspline5": partial(BSpline, 5),
-    "bspline6": partial(BSpline, 6),
-    "bspline7": partial(BSpline, 7),
-    "gaussian": Gaussian,
+_KERNELS: dict[str, AbstractKernel] = {
+    "nearest": Nearest(),
+    "bilinear": Linear(),
+    "bicubic": Cubic(),
+    "lanczos2": Lanczos(2),
+    "lanczos3": Lanczos(3),
+    "lanczos4": Lanczos(4),
+    "bspline0": BSpline(0),
+    "bspline1": BSpline(1),
+    "bspline2": BSpline(2),
+    "bspline3": BSpline(3),
+    "bspline4": BSpline(4),
+    "bspline5": BSpline(5),
+    "bspline6": BSpline(6),
+    "bspline7": BSpline(7),
+    "gaussian": Gaussian(),
 }
 _ALIASES = {"linear": "bilinear", "cubic": "bicubic"}
 
-MODES = tuple(_FACTORIES)
+MODES = tuple(_KERNELS)
 """Every name that ``mode=`` accepts, aliases apart."""
 
 
@@ -45,13 +42,8 @@ def resolve(mode: str | AbstractKernel) -> AbstractKernel:
     if isinstance(mode, AbstractKernel):
         return mode
     name = _ALIASES.get(mode, mode)
-    if name not in _FACTORIES:
+    if name not in _KERNELS:
         raise OptionError(
             f"mode: expected one of {', '.join(MODES)} or a kernel, got {mode!r}.{nearest_names(mode, MODES)}"
         )
-    return _shared(name)
-
-
-@cache
-def _shared(name: str) -> AbstractKernel:
-    return _FACTORIES[name]()
+    return _KERNELS[name]

@@ -12,7 +12,6 @@ those of the infinitely padded image.
 """
 
 import math
-from functools import cache
 
 import numpy as np
 import torch
@@ -25,18 +24,20 @@ _RESOLUTION = 2.0**-53
 _EXTENDED: tuple[PaddingMode, ...] = ("zeros", "border", "fill")
 
 
-def interpolation_coefficients(image: Tensor, order: int, mode: PaddingMode, *, align_corners: bool) -> Tensor:
+def interpolation_coefficients(
+    image: Tensor, poles: tuple[float, ...], mode: PaddingMode, *, align_corners: bool
+) -> Tensor:
     """Coefficients of the spline through the pixels of the padded image.
 
     Args:
         image: ``(batch, channels, *size)``.
+        poles: of the spline's order, from `spline_poles`.
 
     Returns:
         ``(batch, channels, *size + 2 * margin)``. The margin is 0 for reflection and circular padding, whose
         coefficients repeat as the image does. The other paddings end in coefficients of their own, which die away from
         the image's edge; beyond the margin they are those of a constant image.
     """
-    poles = spline_poles(order)
     steps = [_doublings(pole) for pole in poles]
     margin = _margin(poles, image) if mode in _EXTENDED else 0
     reach = sum(2**step - 1 for step in steps)
@@ -46,7 +47,6 @@ def interpolation_coefficients(image: Tensor, order: int, mode: PaddingMode, *, 
     return image
 
 
-@cache
 def spline_poles(order: int) -> tuple[float, ...]:
     """Poles of the prefilter: the roots within the unit circle of the B-spline's samples at the integers."""
     samples = [_sample(order, k) for k in range(-(order // 2), order // 2 + 1)]
