@@ -11,7 +11,8 @@ from unwarp.backends import Backend, Case, Sampling, choose
 from unwarp.backends.base import Op
 from unwarp.errors import ShapeError
 from unwarp.kernels import AbstractKernel
-from unwarp.transforms import AbstractDisplacement, AbstractMatrixTransform, AbstractSpline, AbstractTransform
+from unwarp.transforms import AbstractSpline, AbstractTransform
+from unwarp.transforms.pixels import pixel_jacobian, pixel_positions
 
 FillValue = float | Sequence[float] | Tensor
 
@@ -41,11 +42,13 @@ def make_grid(
         >>> make_grid((1, 4))[0, :, 0]
         tensor([-0.7500, -0.2500,  0.2500,  0.7500])
     """
-    sizes = _checks.size(size, 1 if isinstance(size, int) else len(size))
+    dtype = torch.get_default_dtype() if dtype is None else dtype
+    _checks.floating_dtype(dtype)
+    _checks.switch("align_corners", align_corners)
     return coordinates.regular_grid(
-        sizes,
+        _checks.size(size),
         align_corners=align_corners,
-        dtype=dtype or torch.get_default_dtype(),
+        dtype=dtype,
         device=None if device is None else torch.device(device),
     )
 
@@ -90,10 +93,10 @@ def sample(
     _check_grid(grid, image, ndim)
     if antialias and grid.ndim != ndim + 2:
         raise ShapeError(
-            f"grid: with antialias expected (batch, *out, {ndim}) with {ndim} output axes, whose neighbours tell how much "
-            f"the image shrinks, got {tuple(grid.shape)}."
+            f"grid: with antialias expected (batch, *out, {ndim}) with {ndim} output axes, whose neighbours tell how "
+            f"much the image shrinks, got {tuple(grid.shape)}."
         )
-    with _full_precision(image):
+    with coordinates.full_precision(image.device):
         points = grid.to(coordinates.point_dtype(image, grid)).expand(max(len(grid), len(image)), *grid.shape[1:])
         chosen = _choose("grid", image, points, sampling, backend)
         scale = coordinates.half_extents(image.shape[2:], align_corners=align_corners)
@@ -144,9 +147,9 @@ def warp(
     family = transforms.resolve(transform, image.ndim - 2)
     sizes = _checks.size(image.shape[2:] if size is None else size, family.ndim)
     flat, batch = _flatten_theta(theta, family, image)
-    with _full_precision(image):
+    with coordinates.full_precision(image.device):
         warped = _warp(image, flat, family, sizes, sampling, backend)
-    return warped.unflatten(0, batch)
+    return warped.reshape(*batch, *warped.shape[1:])
 
 
 def _warp(
@@ -158,13 +161,14 @@ def _warp(
     backend: str,
 ) -> Tensor:
     sizes_in, aligned = image.shape[2:], sampling.align_corners
+    family, theta = family.reduced(theta)
     points = theta.to(coordinates.point_dtype(image, theta))
-    if isinstance(family, AbstractMatrixTransform):
+    if family.has_matrix:
         matrix = coordinates.pixel_matrix(family.matrix(points), sizes_in, size, align_corners=aligned)
         rows = matrix if family.projective else matrix[..., : family.ndim, :]
         return _choose("matrix", image, rows, sampling, backend).warp_matrix(image, rows, size, sampling)
     if sampling.antialias:
-        return _warp_antialiased(image, theta, points, family, size, sampling, backend)
+        return _warp_antialiased(image, theta, family, size, sampling, backend)
     scale = coordinates.half_extents(sizes_in, align_corners=aligned)
     if isinstance(family, AbstractSpline):
         # theta itself, not its up-cast copy: the control points are rounded as it is, so that the identity stays exact.
@@ -173,7 +177,7 @@ def _warp(
         ratio = coordinates.extent_ratios(sizes_in, size, align_corners=aligned)
         chosen = _choose("basis", image, coefficients, sampling, backend)
         return chosen.warp_basis(image, coefficients, basis, ratio, size, sampling)
-    positions = _positions(theta, points, family, sizes_in, size, aligned)
+    positions = pixel_positions(family, theta, sizes_in, size, align_corners=aligned, dtype=points.dtype)
     chosen = _choose("grid", image, positions, sampling, backend)
     return chosen.sample_grid(image, positions, (1.0,) * family.ndim, sampling)
 
@@ -181,62 +185,17 @@ def _warp(
 def _warp_antialiased(
     image: Tensor,
     theta: Tensor,
-    points: Tensor,
     family: AbstractTransform,
     size: tuple[int, ...],
     sampling: Sampling,
     backend: str,
 ) -> Tensor:
     """By a grid and its Jacobian, for families that are not a matrix."""
-    sizes_in, aligned = image.shape[2:], sampling.align_corners
-    positions = _positions(theta, points, family, sizes_in, size, aligned)
-    jacobian = _jacobian(theta, points, family, sizes_in, size, aligned)
+    aligned, dtype = sampling.align_corners, coordinates.point_dtype(image, theta)
+    positions = pixel_positions(family, theta, image.shape[2:], size, align_corners=aligned, dtype=dtype)
+    jacobian = pixel_jacobian(family, theta, image.shape[2:], size, align_corners=aligned, dtype=dtype)
     chosen = _choose("grid", image, positions, sampling, backend)
     return chosen.sample_grid(image, positions, (1.0,) * family.ndim, sampling, jacobian)
-
-
-def _jacobian(
-    theta: Tensor,
-    points: Tensor,
-    family: AbstractTransform,
-    size_in: Sequence[int],
-    size: tuple[int, ...],
-    align_corners: bool,
-) -> Float[Tensor, "T *size D D"]:
-    """Input pixels per output pixel, by the difference of T half an output pixel to either side."""
-    options = {"dtype": points.dtype, "device": points.device}
-    grid = coordinates.regular_grid(size, align_corners=align_corners, **options).flatten(0, -2)
-    scale = _vector(coordinates.half_extents(size_in, align_corners=align_corners), points)
-    ratios = torch.diag(_vector(coordinates.extent_ratios(size_in, size, align_corners=align_corners), points))
-    columns = []
-    for axis, extent in enumerate(coordinates.half_extents(size, align_corners=align_corners)):
-        half = _vector([0.5 / extent if i == axis and extent else 0.0 for i in range(family.ndim)], points)
-        if isinstance(family, AbstractDisplacement):
-            moved = family.displacement(theta, grid + half) - family.displacement(theta, grid - half)
-            columns.append(moved * scale + ratios[axis])  # exact at the identity, where nothing is moved
-        else:
-            moved = family.transform_points(theta, grid + half) - family.transform_points(theta, grid - half)
-            columns.append(moved * scale)
-    return torch.stack(columns, dim=-1).unflatten(1, size)
-
-
-def _positions(
-    theta: Tensor,
-    points: Tensor,
-    family: AbstractTransform,
-    size_in: Sequence[int],
-    size: tuple[int, ...],
-    align_corners: bool,
-) -> Float[Tensor, "T *size D"]:
-    """Centred input pixels of every output pixel, for families that are neither a matrix nor a basis."""
-    options = {"dtype": points.dtype, "device": points.device}
-    grid = coordinates.regular_grid(size, align_corners=align_corners, **options).flatten(0, -2)
-    scale = _vector(coordinates.half_extents(size_in, align_corners=align_corners), points)
-    if not isinstance(family, AbstractDisplacement):
-        return (family.transform_points(theta, grid) * scale).unflatten(1, size)
-    ratio = _vector(coordinates.extent_ratios(size_in, size, align_corners=align_corners), points)
-    undisplaced = coordinates.centred_grid(size, **options).flatten(0, -2) * ratio
-    return (undisplaced + family.displacement(theta, grid) * scale).unflatten(1, size)
 
 
 def _sampling(
@@ -250,7 +209,8 @@ def _sampling(
     kernel = kernels.resolve(mode)
     _checks.antialias(antialias)
     _checks.image(image, floating_only=kernel.floating_only or bool(antialias), mode=kernel.name)
-    _checks.option("padding_mode", padding_mode, padding.MODES)
+    padding_mode = _checks.option("padding_mode", padding_mode, padding.MODES)
+    _checks.switch("align_corners", align_corners)
     fill = _checks.fill_value(fill_value, image.shape[1], padding_mode, image)
     return Sampling(kernel, padding_mode, fill, align_corners, antialias)
 
@@ -268,7 +228,8 @@ def _check_grid(grid: Tensor, image: Tensor, ndim: int) -> None:
 
 def _flatten_theta(theta: Tensor, family: AbstractTransform, image: Tensor) -> tuple[Tensor, tuple[int, ...]]:
     """Theta as ``(T, *theta_shape)``, and the batch shape of the result."""
-    _checks.theta(theta, family.theta_shape, type(family).__name__)
+    name = type(family).__name__
+    _checks.theta(theta, family.theta_shape, name, alternatives=lambda: _families_of(theta, family.ndim))
     _checks.same_device("theta", theta, image)
     _checks.batches("theta", len(theta), len(image))
     leading = theta.shape[: theta.ndim - len(family.theta_shape)]
@@ -276,14 +237,15 @@ def _flatten_theta(theta: Tensor, family: AbstractTransform, image: Tensor) -> t
     return theta.expand(*batch, *family.theta_shape).reshape(-1, *family.theta_shape), batch
 
 
+def _families_of(theta: Tensor, ndim: int) -> list[str]:
+    """Names of the families, with their default options, that a theta would fit."""
+    shapes = {name: transforms.resolve(name, ndim).theta_shape for name in transforms.TRANSFORMS}
+    return [repr(name) for name, shape in shapes.items() if tuple(theta.shape[1:]) == shape]
+
+
 def _choose(op: Op, image: Tensor, points: Tensor, sampling: Sampling, backend: str) -> Backend:
     case = Case(op, image.ndim - 2, image.device.type, image.dtype, points.dtype, sampling)
     return choose(case, backend)
-
-
-def _full_precision(image: Tensor) -> torch.autocast:
-    """Autocast would round coordinates to half precision: half a pixel at 512 pixels."""
-    return torch.autocast(image.device.type, enabled=False)
 
 
 def _vector(values: Sequence[float], like: Tensor) -> Tensor:
