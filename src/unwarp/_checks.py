@@ -53,6 +53,13 @@ def switch(argument: str, value: Any) -> None:
         raise OptionError(f"{argument}: expected True or False, got {value!r}. Use {argument}=False, the default.")
 
 
+def count(argument: str, value: Any) -> int:
+    """Refuse what is no positive integer."""
+    if not _is_integer(value) or value < 1:
+        raise OptionError(f"{argument}: expected a positive integer, got {value!r}. Leave it out for the default.")
+    return int(value)
+
+
 def tensor(argument: str, value: Any) -> None:
     """Refuse what is no dense tensor."""
     if not isinstance(value, Tensor):

@@ -65,7 +65,7 @@ class Aten:
     ) -> Shaped[Tensor, "T channels *size"]:
         points = coordinates.centred_grid(size, dtype=matrix.dtype, device=matrix.device).flatten(0, -2)
         positions = coordinates.apply_matrix(matrix, points, far=coordinates.FAR_PIXELS)
-        return self.sample_grid(image, positions.unflatten(1, tuple(size)), (1.0,) * len(size), sampling)
+        return self.sample_grid(image, positions.reshape(-1, *size, len(size)), (1.0,) * len(size), sampling)
 
     def warp_basis(
         self,
@@ -78,7 +78,7 @@ class Aten:
     ) -> Shaped[Tensor, "T channels *size"]:
         points = coordinates.centred_grid(size, dtype=basis.dtype, device=basis.device).flatten(0, -2)
         positions = points * torch.tensor(ratio, dtype=basis.dtype, device=basis.device) + basis @ coefficients
-        return self.sample_grid(image, positions.unflatten(1, tuple(size)), (1.0,) * len(size), sampling)
+        return self.sample_grid(image, positions.reshape(-1, *size, len(size)), (1.0,) * len(size), sampling)
 
 
 def _grid_sample(image: Tensor, grid: Tensor, sampling: Sampling) -> Tensor:

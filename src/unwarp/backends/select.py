@@ -1,8 +1,8 @@
 """Which backend evaluates a case: the only place that looks at the device."""
 
 from unwarp._checks import nearest_names
-from unwarp.backends.base import Backend, Case
 from unwarp.backends.aten import Aten
+from unwarp.backends.base import Backend, Case
 from unwarp.backends.reference import Reference
 from unwarp.errors import BackendError, OptionError
 

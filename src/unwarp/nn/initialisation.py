@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from unwarp.errors import OptionError
 from unwarp.transforms import AbstractTransform
@@ -32,7 +33,7 @@ class _LazyRegression(nn.LazyLinear):
         self._identity = identity
 
     def reset_parameters(self) -> None:
-        if not self.has_uninitialized_params():
+        if not is_lazy(self.weight):
             _start_at(self, self._identity)
 
 
@@ -60,14 +61,17 @@ def parameter_groups(model: nn.Module, lr: float, localiser_lr_scale: float) -> 
         OptionError: a rate is not positive, no localiser was found, or a lazy layer has not seen an input yet.
     """
     if not (lr > 0 and localiser_lr_scale >= 0):
-        raise OptionError(f"lr, localiser_lr_scale: expected positive rates, got {lr!r} and {localiser_lr_scale!r}.")
+        raise OptionError(
+            f"lr, localiser_lr_scale: expected positive numbers, got {lr!r} and {localiser_lr_scale!r}. "
+            "Use localiser_lr_scale=1 for one rate."
+        )
     localising = _localiser_parameters(model)
     if not localising:
         raise OptionError("model: expected at least one SpatialTransformer inside, got none. Use model.parameters().")
-    if any(isinstance(parameter, nn.UninitializedParameter) for parameter in model.parameters()):
+    if any(map(is_lazy, model.parameters())):
         raise OptionError("model: a lazy layer has no parameters yet. Run one batch through the model first.")
-    known = {id(parameter) for parameter in localising}
-    base = [parameter for parameter in model.parameters() if id(parameter) not in known]
+    known = set(localising)
+    base = [parameter for parameter in model.parameters() if parameter not in known]
     return [
         {"name": "base", "params": base, "lr": lr},
         {"name": "localiser", "params": localising, "lr": lr * localiser_lr_scale},
@@ -75,11 +79,11 @@ def parameter_groups(model: nn.Module, lr: float, localiser_lr_scale: float) -> 
 
 
 def _localiser_parameters(model: nn.Module) -> list[nn.Parameter]:
-    owners = [module for module in model.modules() if isinstance(getattr(module, "regression", None), nn.Linear)]
-    found = {
-        id(parameter): parameter
-        for owner in owners
-        for part in (owner.get_submodule("localiser"), owner.get_submodule("regression"))
-        for parameter in part.parameters()
-    }
-    return list(found.values())
+    parts = [part for module in model.modules() for part in _localising_parts(module)]
+    return list(dict.fromkeys(parameter for part in parts for parameter in part.parameters()))
+
+
+def _localising_parts(module: nn.Module) -> list[nn.Module]:
+    """The localiser and the regression layer of a module that owns both, as `SpatialTransformer` does."""
+    localiser, regression = getattr(module, "localiser", None), getattr(module, "regression", None)
+    return [localiser, regression] if isinstance(localiser, nn.Module) and isinstance(regression, nn.Linear) else []

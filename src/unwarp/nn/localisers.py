@@ -1,13 +1,14 @@
 """The paper's localisation networks. Any other module that yields features will do as well."""
 
+import math
 from collections.abc import Sequence
+from typing import cast
 
-import torch
 from torch import Tensor, nn
 
 from unwarp import _checks
 from unwarp._typing import Float, Size
-from unwarp.errors import ShapeError
+from unwarp.errors import OptionError, ShapeError
 
 _CONV = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _MAX_POOL = (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)
@@ -26,7 +27,7 @@ class ConvLocaliser(nn.Module):
         hidden: units of the dense layer, and so the number of features.
 
     Raises:
-        ShapeError: the size is too small for the convolutions.
+        ShapeError: the size is too small for the convolutions, or the input is not what the localiser was made for.
 
     Example:
         >>> ConvLocaliser(1, (28, 28))(torch.rand(2, 1, 28, 28)).shape
@@ -44,6 +45,7 @@ class ConvLocaliser(nn.Module):
         hidden: int = 20,
     ) -> None:
         super().__init__()
+        _checks.option("ndim", ndim, (1, 2, 3))
         conv, max_pool, average_pool = _CONV[ndim - 1], _MAX_POOL[ndim - 1], _AVERAGE_POOL[ndim - 1]
         self.convolutions = nn.Sequential(
             average_pool(2),
@@ -54,13 +56,28 @@ class ConvLocaliser(nn.Module):
             nn.ReLU(),
             nn.Flatten(),
         )
-        inputs = None if size is None else filters * _pixels_left(_checks.size(size, ndim), kernel_size)
-        dense = nn.LazyLinear(hidden) if inputs is None else nn.Linear(inputs, hidden)
-        self.dense = nn.Sequential(dense, nn.ReLU())
+        inputs = None if size is None else filters * _pixels_left("size", _checks.size(size, ndim), kernel_size)
+        self.dense = nn.Sequential(_linear(inputs, hidden), nn.ReLU())
+        self.channels, self.ndim, self.kernel_size, self.filters = channels, ndim, kernel_size, filters
         self.out_features = hidden
 
     def forward(self, x: Float[Tensor, "batch channels *in"]) -> Float[Tensor, "batch features"]:
+        self._check(x)
         return self.dense(self.convolutions(x))
+
+    def _check(self, x: Tensor) -> None:
+        if x.ndim != self.ndim + 2 or x.shape[1] != self.channels:
+            raise ShapeError(
+                f"image: expected (batch, {self.channels}, *size) with {self.ndim} spatial dimensions, "
+                f"got {tuple(x.shape)}. Use ConvLocaliser(channels, ndim=...) to match the image."
+            )
+        inputs = self.filters * _pixels_left("image", x.shape[2:], self.kernel_size)
+        expected = cast("nn.Linear", self.dense[0]).in_features
+        if expected not in (0, inputs):  # 0: a lazy layer that has not seen an input yet
+            raise ShapeError(
+                f"image: expected a size that leaves {expected} features for the dense layer, got {tuple(x.shape)}, "
+                f"which leaves {inputs}. Use the size that the localiser was made for."
+            )
 
 
 class DenseLocaliser(nn.Module):
@@ -77,10 +94,12 @@ class DenseLocaliser(nn.Module):
 
     def __init__(self, inputs: int | None = None, *, widths: Sequence[int] = (32, 32, 32)) -> None:
         super().__init__()
+        if not widths:
+            raise OptionError("widths: expected the units of at least one layer, got none. Use widths=(32, 32, 32).")
         layers: list[nn.Module] = [nn.Flatten()]
         previous = inputs
         for width in widths:
-            layers += [nn.LazyLinear(width) if previous is None else nn.Linear(previous, width), nn.ReLU()]
+            layers += [_linear(previous, width), nn.ReLU()]
             previous = width
         self.layers = nn.Sequential(*layers)
         self.out_features = widths[-1]
@@ -89,12 +108,16 @@ class DenseLocaliser(nn.Module):
         return self.layers(x)
 
 
-def _pixels_left(size: Sequence[int], kernel_size: int) -> int:
-    lengths = [((n // 2 - kernel_size + 1) // 2) - kernel_size + 1 for n in size]
-    if min(lengths) < 1:
-        smallest = 2 * (2 * kernel_size + kernel_size - 1)
+def _linear(inputs: int | None, outputs: int) -> nn.Linear:
+    return nn.LazyLinear(outputs) if inputs is None else nn.Linear(inputs, outputs)
+
+
+def _pixels_left(argument: str, size: Sequence[int], kernel_size: int) -> int:
+    """How many pixels halving, convolution, pooling and convolution leave."""
+    left = [(n // 2 - kernel_size + 1) // 2 - kernel_size + 1 for n in size]
+    if min(left) < 1:
         raise ShapeError(
-            f"size: expected at least {smallest} pixels an axis for kernel_size={kernel_size}, got {tuple(size)}. "
-            "Use a smaller kernel_size, or a DenseLocaliser."
+            f"{argument}: expected at least {2 * (3 * kernel_size - 1)} pixels an axis for kernel_size={kernel_size}, "
+            f"got {tuple(size)}. Use a smaller kernel_size, or a DenseLocaliser."
         )
-    return int(torch.tensor(lengths).prod())
+    return math.prod(left)

@@ -1,12 +1,24 @@
 """Sampling as a module: holds the options, computes nothing itself."""
 
+from typing import TypedDict
+
 from torch import Tensor, nn
 
-from unwarp import functional, kernels
+from unwarp import _checks, functional, kernels, padding
 from unwarp._typing import Float, Shaped, Size
+from unwarp.backends import available_backends
 from unwarp.functional import FillValue
 from unwarp.kernels import AbstractKernel
 from unwarp.transforms import AbstractTransform
+
+
+class _Options(TypedDict):
+    mode: str | AbstractKernel
+    padding_mode: str
+    fill_value: FillValue
+    align_corners: bool
+    antialias: bool | float
+    backend: str
 
 
 class Sampler(nn.Module):
@@ -16,6 +28,14 @@ class Sampler(nn.Module):
 
     Args:
         mode, padding_mode, fill_value, align_corners, antialias, backend: as in `unwarp.sample`.
+
+    Raises:
+        OptionError: an option has a value that does not exist; the message says which.
+
+    Example:
+        >>> sampler = Sampler(padding_mode="border")
+        >>> sampler(torch.eye(2)[None, None], torch.tensor([[[5.0, 5.0]]]))
+        tensor([[[1.]]])
     """
 
     def __init__(
@@ -25,11 +45,15 @@ class Sampler(nn.Module):
         padding_mode: str = "zeros",
         fill_value: FillValue = 0.0,
         align_corners: bool = False,
-        antialias: bool = False,
+        antialias: bool | float = False,
         backend: str = "auto",
     ) -> None:
         super().__init__()
         kernels.resolve(mode)
+        _checks.option("padding_mode", padding_mode, padding.MODES)
+        _checks.switch("align_corners", align_corners)
+        _checks.antialias(antialias)
+        _checks.option("backend", backend, ("auto", *available_backends()))
         self.mode = mode
         self.padding_mode = padding_mode
         self.fill_value = fill_value
@@ -54,8 +78,15 @@ class Sampler(nn.Module):
         return functional.warp(image, theta, transform, size, **self._options())
 
     def extra_repr(self) -> str:
-        return ", ".join(f"{name}={value!r}" for name, value in self._options().items())
+        plain = {name: value for name, value in self._options().items() if not isinstance(value, nn.Module)}
+        return ", ".join(f"{name}={value!r}" for name, value in plain.items())
 
-    def _options(self) -> "dict[str, object]":
-        names = ("mode", "padding_mode", "fill_value", "align_corners", "antialias", "backend")
-        return {name: getattr(self, name) for name in names}
+    def _options(self) -> _Options:
+        return {
+            "mode": self.mode,
+            "padding_mode": self.padding_mode,
+            "fill_value": self.fill_value,
+            "align_corners": self.align_corners,
+            "antialias": self.antialias,
+            "backend": self.backend,
+        }

@@ -2,12 +2,11 @@
 
 from typing import Literal, overload
 
-import torch
 from torch import Tensor, nn
 
-from unwarp import transforms
+from unwarp import _checks, coordinates, transforms
 from unwarp._typing import Float, Size
-from unwarp.errors import OptionError
+from unwarp.errors import ShapeError
 from unwarp.functional import FillValue
 from unwarp.kernels import AbstractKernel
 from unwarp.nn.initialisation import regression_layer
@@ -33,6 +32,9 @@ class SpatialTransformer(nn.Module):
         count: number of warps of each image; the output is then ``(batch, count, channels, *size)``.
         mode, padding_mode, fill_value, align_corners, antialias, backend: as in `unwarp.sample`.
 
+    Raises:
+        OptionError, ShapeError: an option does not exist, or the localiser yields another number of features.
+
     Example:
         >>> st = SpatialTransformer(nn.Sequential(nn.Flatten(), nn.Linear(784, 32), nn.ReLU()), "affine", features=32)
         >>> digits = torch.rand(2, 1, 28, 28)
@@ -52,17 +54,15 @@ class SpatialTransformer(nn.Module):
         padding_mode: str = "zeros",
         fill_value: FillValue = 0.0,
         align_corners: bool = False,
-        antialias: bool = False,
+        antialias: bool | float = False,
         backend: str = "auto",
     ) -> None:
         super().__init__()
-        if count is not None and count < 1:
-            raise OptionError(f"count: expected at least 1 warp of each image, or None, got {count!r}.")
         self.localiser = localiser
         self.transform = transforms.create(transform, ndim=2)
-        self.size = size
-        self.count = count
-        width = features if features is not None else getattr(localiser, "out_features", None)
+        self.size = None if size is None else _checks.size(size, self.transform.ndim)
+        self.count = None if count is None else _checks.count("count", count)
+        width = getattr(localiser, "out_features", None) if features is None else _checks.count("features", features)
         self.regression = regression_layer(width, self.transform, count or 1)
         self.sampler = Sampler(
             mode=mode,
@@ -75,11 +75,23 @@ class SpatialTransformer(nn.Module):
 
     def localise(self, x: Float[Tensor, "batch channels *in"]) -> Float[Tensor, "batch *theta"]:
         """Predict theta: ``(batch, *theta_shape)``, or ``(batch, count, *theta_shape)``."""
-        features = self.localiser(x).flatten(1)
-        with torch.autocast(x.device.type, enabled=False):
+        features = self._features(x)
+        with coordinates.full_precision(features.device):
             flat = self.regression(features.to(self.regression.weight.dtype))
         counted = () if self.count is None else (self.count,)
-        return flat.unflatten(1, (*counted, *self.transform.theta_shape))
+        return flat.reshape(-1, *counted, *self.transform.theta_shape)
+
+    def _features(self, x: Tensor) -> Float[Tensor, "batch features"]:
+        found = self.localiser(x)
+        _checks.floating("localiser", found)
+        flat = found.flatten(1) if found.ndim > 1 else found[:, None]
+        expected = self.regression.in_features
+        if expected not in (0, flat.shape[1]):  # 0: a lazy layer that has not seen an input yet
+            raise ShapeError(
+                f"localiser: expected {expected} features an image, got {flat.shape[1]} for an input of "
+                f"{tuple(x.shape)}. Use features={flat.shape[1]}, or inputs of the size it was made for."
+            )
+        return flat
 
     @overload
     def forward(self, x: Tensor, *, return_theta: Literal[False] = False) -> Tensor: ...
