@@ -8,7 +8,7 @@ namespace unwarp {
 namespace {
 
 // j modulo period in [0, period). Taps are nearly always within one period of the image; the division is for the rest.
-template <class A> inline Indices<A> wrap(Indices<A> j, Index<A> period) {
+template <class A> UNWARP_INLINE Indices<A> wrap(Indices<A> j, Index<A> period) {
   j = j < 0 ? j + period : j;
   j = j >= period ? j - period : j;
   Indices<A> wild = (j < 0) | (j >= period);
@@ -23,14 +23,14 @@ template <class A> inline Indices<A> wrap(Indices<A> j, Index<A> period) {
   return j;
 }
 
-template <class A> inline Indices<A> clamp_index(Indices<A> j, Index<A> size) {
+template <class A> UNWARP_INLINE Indices<A> clamp_index(Indices<A> j, Index<A> size) {
   Indices<A> last = splat_index<A>(size - 1);
   j = j < 0 ? Indices<A>{} : j;
   return j > last ? last : j;
 }
 
 // Positions beyond these limits (in pixels from the edges) all see the same padding.
-template <class A, Padding P, int K> inline Real<A> limit(Real<A> x, A size) {
+template <class A, Padding P, int K> UNWARP_INLINE Real<A> limit(Real<A> x, A size) {
   if constexpr (P == Padding::reflection || P == Padding::circular) {
     // No limit exists far away, so such positions are NaN.
     Indices<A> valid = (x <= A(1 << 30)) & (x >= A(-(1 << 30)));
@@ -43,7 +43,7 @@ template <class A, Padding P, int K> inline Real<A> limit(Real<A> x, A size) {
 }
 
 // Maps index j into the image; weight and slope vanish where the padding says so.
-template <class A, Padding P> inline Indices<A> bound(
+template <class A, Padding P> UNWARP_INLINE Indices<A> bound(
     Indices<A> j, Index<A> size, bool align_corners, Real<A>& weight, Real<A>& slope) {
   if constexpr (P == Padding::zeros) {
     Indices<A> inside = (j >= 0) & (j < size);

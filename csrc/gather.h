@@ -11,7 +11,7 @@ namespace unwarp {
 namespace {
 
 template <class A, int K, class S> struct Window {
-  static void load(const S* plane, const Index<A>* index, Real<A> (&out)[K]) {
+  static UNWARP_INLINE void load(const S* plane, const Index<A>* index, Real<A> (&out)[K]) {
     for (int s = 0; s < K; ++s)
       for (int l = 0; l < Lanes<A>::count; ++l) out[s][l] = static_cast<A>(widen(plane[index[l] + s]));
   }
@@ -19,28 +19,28 @@ template <class A, int K, class S> struct Window {
 
 #if defined(__AVX2__)
 // Pixels a and b, two floats each.
-inline __m128 two_pairs(const float* plane, int32_t a, int32_t b) {
+UNWARP_INLINE __m128 two_pairs(const float* plane, int32_t a, int32_t b) {
   __m128 low = _mm_castpd_ps(_mm_load_sd(reinterpret_cast<const double*>(plane + a)));
   return _mm_loadh_pi(low, reinterpret_cast<const __m64*>(plane + b));
 }
 
 // Pixels a, b in the low half and c, d in the high one.
-inline __m256 four_pairs(const float* plane, int32_t a, int32_t b, int32_t c, int32_t d) {
+UNWARP_INLINE __m256 four_pairs(const float* plane, int32_t a, int32_t b, int32_t c, int32_t d) {
   return _mm256_insertf128_ps(_mm256_castps128_ps256(two_pairs(plane, a, b)), two_pairs(plane, c, d), 1);
 }
 
-inline __m256 two_quads(const float* plane, int32_t a, int32_t b) {
+UNWARP_INLINE __m256 two_quads(const float* plane, int32_t a, int32_t b) {
   return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(plane + a)), _mm_loadu_ps(plane + b), 1);
 }
 #endif
 
 #if defined(__AVX512F__)
-inline __m512 join(__m256 low, __m256 high) {
+UNWARP_INLINE __m512 join(__m256 low, __m256 high) {
   return _mm512_castpd_ps(_mm512_insertf64x4(_mm512_castps_pd(_mm512_castps256_ps512(low)), _mm256_castps_pd(high), 1));
 }
 
 template <> struct Window<float, 2, float> {
-  static void load(const float* plane, const int32_t* i, float_lanes (&out)[2]) {
+  static UNWARP_INLINE void load(const float* plane, const int32_t* i, float_lanes (&out)[2]) {
     // Shuffles work within 128 bits: part A holds pixels 0, 1 of every four, part B pixels 2, 3.
     __m512 a = join(four_pairs(plane, i[0], i[1], i[4], i[5]), four_pairs(plane, i[8], i[9], i[12], i[13]));
     __m512 b = join(four_pairs(plane, i[2], i[3], i[6], i[7]), four_pairs(plane, i[10], i[11], i[14], i[15]));
@@ -50,7 +50,7 @@ template <> struct Window<float, 2, float> {
 };
 
 template <> struct Window<float, 4, float> {
-  static void load(const float* plane, const int32_t* i, float_lanes (&out)[4]) {
+  static UNWARP_INLINE void load(const float* plane, const int32_t* i, float_lanes (&out)[4]) {
     __m512 row[4];
     for (int r = 0; r < 4; ++r)
       row[r] = join(two_quads(plane, i[r], i[4 + r]), two_quads(plane, i[8 + r], i[12 + r]));
@@ -64,18 +64,18 @@ template <> struct Window<float, 4, float> {
 };
 
 // Two half-precision neighbours are one 32-bit element.
-inline __m512i half_pairs(const void* plane, const int32_t* i) {
+UNWARP_INLINE __m512i half_pairs(const void* plane, const int32_t* i) {
   return _mm512_i32gather_epi32(_mm512_loadu_si512(i), plane, 2);
 }
 template <> struct Window<float, 2, bfloat16> {
-  static void load(const bfloat16* plane, const int32_t* i, float_lanes (&out)[2]) {
+  static UNWARP_INLINE void load(const bfloat16* plane, const int32_t* i, float_lanes (&out)[2]) {
     __m512i pairs = half_pairs(plane, i);
     out[0] = (float_lanes)_mm512_slli_epi32(pairs, 16);
     out[1] = (float_lanes)_mm512_and_si512(pairs, _mm512_set1_epi32(static_cast<int>(0xffff0000)));
   }
 };
 template <> struct Window<float, 2, float16> {
-  static void load(const float16* plane, const int32_t* i, float_lanes (&out)[2]) {
+  static UNWARP_INLINE void load(const float16* plane, const int32_t* i, float_lanes (&out)[2]) {
     __m512i pairs = half_pairs(plane, i);
     out[0] = (float_lanes)_mm512_cvtph_ps(_mm512_cvtepi32_epi16(pairs));
     out[1] = (float_lanes)_mm512_cvtph_ps(_mm512_cvtepi32_epi16(_mm512_srli_epi32(pairs, 16)));
@@ -83,7 +83,7 @@ template <> struct Window<float, 2, float16> {
 };
 #elif defined(__AVX2__)
 template <> struct Window<float, 2, float> {
-  static void load(const float* plane, const int32_t* i, float_lanes (&out)[2]) {
+  static UNWARP_INLINE void load(const float* plane, const int32_t* i, float_lanes (&out)[2]) {
     __m256 a = four_pairs(plane, i[0], i[1], i[4], i[5]), b = four_pairs(plane, i[2], i[3], i[6], i[7]);
     out[0] = (float_lanes)_mm256_shuffle_ps(a, b, 0x88);
     out[1] = (float_lanes)_mm256_shuffle_ps(a, b, 0xdd);
@@ -91,7 +91,7 @@ template <> struct Window<float, 2, float> {
 };
 
 template <> struct Window<float, 4, float> {
-  static void load(const float* plane, const int32_t* i, float_lanes (&out)[4]) {
+  static UNWARP_INLINE void load(const float* plane, const int32_t* i, float_lanes (&out)[4]) {
     __m256 row[4];
     for (int r = 0; r < 4; ++r) row[r] = two_quads(plane, i[r], i[4 + r]);
     __m256 a = _mm256_unpacklo_ps(row[0], row[1]), b = _mm256_unpackhi_ps(row[0], row[1]);
@@ -104,7 +104,7 @@ template <> struct Window<float, 4, float> {
 };
 
 template <> struct Window<float, 2, bfloat16> {
-  static void load(const bfloat16* plane, const int32_t* i, float_lanes (&out)[2]) {
+  static UNWARP_INLINE void load(const bfloat16* plane, const int32_t* i, float_lanes (&out)[2]) {
     __m256i at = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(i));
     __m256i pairs = _mm256_i32gather_epi32(reinterpret_cast<const int*>(plane), at, 2);
     out[0] = (float_lanes)_mm256_slli_epi32(pairs, 16);

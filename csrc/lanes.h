@@ -9,6 +9,9 @@
 #include <immintrin.h>
 #endif
 
+// Vectors that cross a function call go through memory.
+#define UNWARP_INLINE inline __attribute__((always_inline))
+
 namespace unwarp {
 namespace {
 
@@ -43,48 +46,48 @@ template <class A> using Real = typename Lanes<A>::Real;
 template <class A> using Index = typename Lanes<A>::Index;
 template <class A> using Indices = typename Lanes<A>::Indices;
 
-template <class V, class T> inline V aligned(const T* p) { return *reinterpret_cast<const V*>(p); }
-template <class V, class T> inline void put(T* p, V v) { *reinterpret_cast<V*>(p) = v; }
-template <class V, class T> inline V unaligned(const T* p) {
+template <class V, class T> UNWARP_INLINE V aligned(const T* p) { return *reinterpret_cast<const V*>(p); }
+template <class V, class T> UNWARP_INLINE void put(T* p, V v) { *reinterpret_cast<V*>(p) = v; }
+template <class V, class T> UNWARP_INLINE V unaligned(const T* p) {
   V v;
   std::memcpy(&v, p, sizeof v);
   return v;
 }
-template <class V, class T> inline void put_unaligned(T* p, V v) { std::memcpy(p, &v, sizeof v); }
+template <class V, class T> UNWARP_INLINE void put_unaligned(T* p, V v) { std::memcpy(p, &v, sizeof v); }
 
-template <class A> inline Real<A> splat(A a) { return Real<A>{} + a; }
-template <class A> inline Indices<A> splat_index(Index<A> i) { return Indices<A>{} + i; }
+template <class A> UNWARP_INLINE Real<A> splat(A a) { return Real<A>{} + a; }
+template <class A> UNWARP_INLINE Indices<A> splat_index(Index<A> i) { return Indices<A>{} + i; }
 
-template <class A> inline Real<A> ramp() {
+template <class A> UNWARP_INLINE Real<A> ramp() {
   Real<A> v;
   for (int l = 0; l < Lanes<A>::count; ++l) v[l] = static_cast<A>(l);
   return v;
 }
 
-template <class A> inline A sum_lanes(Real<A> v) {
+template <class A> UNWARP_INLINE A sum_lanes(Real<A> v) {
   A total = 0;
   for (int l = 0; l < Lanes<A>::count; ++l) total += v[l];
   return total;
 }
 #if defined(__AVX512F__)
-template <> inline float sum_lanes<float>(float_lanes v) { return _mm512_reduce_add_ps((__m512)v); }
+template <> UNWARP_INLINE float sum_lanes<float>(float_lanes v) { return _mm512_reduce_add_ps((__m512)v); }
 #endif
 
-template <class T> inline T smaller(T a, T b) { return b < a ? b : a; }
-template <class T> inline T larger(T a, T b) { return a < b ? b : a; }
+template <class T> UNWARP_INLINE T smaller(T a, T b) { return b < a ? b : a; }
+template <class T> UNWARP_INLINE T larger(T a, T b) { return a < b ? b : a; }
 
 struct bfloat16 { uint16_t bits; };
 struct float16 { uint16_t bits; };
 
-inline float widen(float v) { return v; }
-inline double widen(double v) { return v; }
-inline float widen(bfloat16 v) {
+UNWARP_INLINE float widen(float v) { return v; }
+UNWARP_INLINE double widen(double v) { return v; }
+UNWARP_INLINE float widen(bfloat16 v) {
   uint32_t bits = static_cast<uint32_t>(v.bits) << 16;
   float f;
   std::memcpy(&f, &bits, 4);
   return f;
 }
-inline float widen(float16 v) {
+UNWARP_INLINE float widen(float16 v) {
   // Subnormals and normals alike through one multiplication: the exponent's bias differs by 112.
   uint32_t sign = static_cast<uint32_t>(v.bits & 0x8000) << 16, rest = static_cast<uint32_t>(v.bits & 0x7fff) << 13;
   float f;
@@ -133,57 +136,57 @@ template <> struct Narrow<float16> {
 };
 
 // One vector of A from consecutive elements, and back.
-template <class A, class S> inline Real<A> load_lanes(const S* p) {
+template <class A, class S> UNWARP_INLINE Real<A> load_lanes(const S* p) {
   Real<A> v;
   for (int l = 0; l < Lanes<A>::count; ++l) v[l] = static_cast<A>(widen(p[l]));
   return v;
 }
-template <> inline float_lanes load_lanes<float, float>(const float* p) { return unaligned<float_lanes>(p); }
-template <> inline double_lanes load_lanes<double, double>(const double* p) { return unaligned<double_lanes>(p); }
+template <> UNWARP_INLINE float_lanes load_lanes<float, float>(const float* p) { return unaligned<float_lanes>(p); }
+template <> UNWARP_INLINE double_lanes load_lanes<double, double>(const double* p) { return unaligned<double_lanes>(p); }
 
-template <class A, class S> inline void store_lanes(S* p, Real<A> v) {
+template <class A, class S> UNWARP_INLINE void store_lanes(S* p, Real<A> v) {
   for (int l = 0; l < Lanes<A>::count; ++l) p[l] = Narrow<S>::from(v[l]);
 }
-template <> inline void store_lanes<float, float>(float* p, float_lanes v) { put_unaligned(p, v); }
-template <> inline void store_lanes<double, double>(double* p, double_lanes v) { put_unaligned(p, v); }
+template <> UNWARP_INLINE void store_lanes<float, float>(float* p, float_lanes v) { put_unaligned(p, v); }
+template <> UNWARP_INLINE void store_lanes<double, double>(double* p, double_lanes v) { put_unaligned(p, v); }
 
 #if defined(__AVX512F__)
-inline __m256i narrow_bfloat16(__m512 v) {
+UNWARP_INLINE __m256i narrow_bfloat16(__m512 v) {
   __m512i bits = _mm512_castps_si512(v);
   __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
   __m512i rounded = _mm512_srli_epi32(_mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff))), 16);
   __mmask16 nan = _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q);
   return _mm512_cvtepi32_epi16(_mm512_mask_mov_epi32(rounded, nan, _mm512_set1_epi32(0x7fc0)));
 }
-inline __m512 widen_bfloat16(__m256i v) {
+UNWARP_INLINE __m512 widen_bfloat16(__m256i v) {
   return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(v), 16));
 }
-template <> inline float_lanes load_lanes<float, bfloat16>(const bfloat16* p) {
+template <> UNWARP_INLINE float_lanes load_lanes<float, bfloat16>(const bfloat16* p) {
   return (float_lanes)widen_bfloat16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
 }
-template <> inline float_lanes load_lanes<float, float16>(const float16* p) {
+template <> UNWARP_INLINE float_lanes load_lanes<float, float16>(const float16* p) {
   return (float_lanes)_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
 }
-template <> inline void store_lanes<float, bfloat16>(bfloat16* p, float_lanes v) {
+template <> UNWARP_INLINE void store_lanes<float, bfloat16>(bfloat16* p, float_lanes v) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), narrow_bfloat16((__m512)v));
 }
-template <> inline void store_lanes<float, float16>(float16* p, float_lanes v) {
+template <> UNWARP_INLINE void store_lanes<float, float16>(float16* p, float_lanes v) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtps_ph((__m512)v, _MM_FROUND_TO_NEAREST_INT));
 }
 #elif defined(__AVX2__)
-template <> inline float_lanes load_lanes<float, bfloat16>(const bfloat16* p) {
+template <> UNWARP_INLINE float_lanes load_lanes<float, bfloat16>(const bfloat16* p) {
   __m256i wide = _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
   return (float_lanes)_mm256_slli_epi32(wide, 16);
 }
-template <> inline float_lanes load_lanes<float, float16>(const float16* p) {
+template <> UNWARP_INLINE float_lanes load_lanes<float, float16>(const float16* p) {
   return (float_lanes)_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
 }
-template <> inline void store_lanes<float, float16>(float16* p, float_lanes v) {
+template <> UNWARP_INLINE void store_lanes<float, float16>(float16* p, float_lanes v) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_cvtps_ph((__m256)v, _MM_FROUND_TO_NEAREST_INT));
 }
 #endif
 
-template <class A, class S> inline Real<A> load_some(const S* p, int64_t count) {
+template <class A, class S> UNWARP_INLINE Real<A> load_some(const S* p, int64_t count) {
   if (count >= Lanes<A>::count) return load_lanes<A>(p);
 #if defined(__AVX512F__)
   if constexpr (sizeof(A) == 4 && sizeof(S) == 4)
@@ -194,7 +197,7 @@ template <class A, class S> inline Real<A> load_some(const S* p, int64_t count) 
   return v;
 }
 
-template <class A, class S> inline void store_some(S* p, Real<A> v, int64_t count) {
+template <class A, class S> UNWARP_INLINE void store_some(S* p, Real<A> v, int64_t count) {
   if (count >= Lanes<A>::count) return store_lanes<A>(p, v);
 #if defined(__AVX512F__)
   if constexpr (sizeof(A) == 4 && sizeof(S) == 4) {

@@ -66,6 +66,7 @@ Call describe(const Tensor& image, const Tensor& theta, const Sampling& sampling
   p.theta = call.theta.data_ptr();
   p.theta_numel = theta.numel() / theta.size(0);
   p.bands = 1;
+  p.threads = torch::stable::get_num_threads();
   STD_TORCH_CHECK((p.padding == Padding::fill) == sampling.fill.has_value(), "fill: expected with fill padding alone");
   if (sampling.fill) {
     STD_TORCH_CHECK(sampling.fill->numel() == p.channels && sampling.fill->scalar_type() == theta.scalar_type(),
@@ -147,7 +148,7 @@ Tensor run_forward(Call& call) {
 // One band an image where there are images enough; else bands, so that every thread has a part of the gradient of its
 // own and the order of additions never depends on which thread came first.
 int64_t bands(const Problem& p) {
-  int64_t threads = torch::stable::get_num_threads(), slowest = p.in_size[p.dimensions - 1];
+  int64_t threads = p.threads, slowest = p.in_size[p.dimensions - 1];
   bool small = p.thetas * p.out_pixels * p.channels < 4 * elements_a_thread;
   if (small || p.dimensions == 1 || p.images % threads == 0 || p.images >= 4 * threads) return 1;
   int64_t even = threads / std::gcd(threads, p.images);

@@ -9,7 +9,7 @@ namespace {
 
 // The K elements of one row of taps for one vector of pixels.
 template <class A, int D, int K, bool Windowed, class S>
-inline void fetch(const Tile<A, D, K>& tile, int r, int64_t k, const S* plane, Real<A> (&v)[K]) {
+UNWARP_INLINE void fetch(const Tile<A, D, K>& tile, int r, int64_t k, const S* plane, Real<A> (&v)[K]) {
   if constexpr (Windowed) {
     Window<A, K, S>::load(plane, tile.row[r] + k, v);
   } else {

@@ -41,10 +41,10 @@ template <class A, int D, int K> struct PointsOf {
     }
   }
 
-  // Adds the tile's share of theta's gradient to `partial`, or writes it, where theta is a grid.
-  void adjoint(Tile<A, D, K>& tile, int64_t t, double* partial) const {
+  // Adds the tile's share of theta's gradient to `partial`. A grid's is written, or with `again` added to.
+  void adjoint(Tile<A, D, K>& tile, int64_t t, double* partial, bool again) const {
     switch (p.points) {
-      case Points::grid: return grid_adjoint(tile, t);
+      case Points::grid: return again ? grid_adjoint<true>(tile, t) : grid_adjoint<false>(tile, t);
       case Points::matrix: return p.matrix_rows == D ? matrix_adjoint<false>(tile, t, partial) : matrix_adjoint<true>(tile, t, partial);
       case Points::basis: return basis_adjoint(tile, partial);
     }
@@ -60,12 +60,12 @@ template <class A, int D, int K> struct PointsOf {
     finish(tile);
   }
 
-  void grid_adjoint(Tile<A, D, K>& tile, int64_t t) const {
+  template <bool Again> void grid_adjoint(Tile<A, D, K>& tile, int64_t t) const {
     A* g = static_cast<A*>(p.grad_theta) + (t * p.out_pixels + tile.first) * D;
     A scale[D];
     for (int d = 0; d < D; ++d) scale[d] = static_cast<A>(p.scale[d]);
     for (int64_t k = 0; k < tile.count; ++k)
-      for (int d = 0; d < D; ++d) g[k * D + d] = tile.gradient[d][k] * scale[d];
+      for (int d = 0; d < D; ++d) g[k * D + d] = tile.gradient[d][k] * scale[d] + (Again ? g[k * D + d] : A(0));
   }
 
   // The lanes past the last pixel take part in vector loops: give them a harmless position.

@@ -40,6 +40,8 @@ struct Problem {
   const void* basis;     // (out_pixels, K)
   int64_t basis_size, basis_pixel_stride, basis_term_stride;
 
+  int64_t threads;       // that may run at once
+
   // Backward only. Null where a gradient is not wanted.
   const void* grad_output;
   void* grad_image;
@@ -49,7 +51,8 @@ struct Problem {
   int64_t bands;         // parts of an image's gradient, along its slowest axis, each owned by one thread
 };
 
-// The work of one instruction set. Forward items are tiles of the output; backward items are (image, band).
+// The work of one instruction set. Items are what threads divide among them: forward
+// tiles of the output, or images; backward bands of an image's gradient.
 struct Engine {
   const char* name;
   int64_t (*forward_items)(const Problem&);

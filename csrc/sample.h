@@ -2,24 +2,11 @@
 // one translation unit for each instruction set.
 #pragma once
 
-#include <new>
-
-#include "channels_last.h"
+#include "packed.h"
 #include "planar.h"
-#include "points.h"
 
 namespace unwarp {
 namespace {
-
-// Memory of one thread, released when the scope ends.
-template <class T> struct Scratch {
-  T* data;
-  explicit Scratch(int64_t count)
-      : data(count ? static_cast<T*>(::operator new(static_cast<size_t>(count) * sizeof(T))) : nullptr) {}
-  ~Scratch() { ::operator delete(data); }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-};
 
 constexpr int64_t scratch_elements = 1 << 18;  // of the gradient in the accumulation type: 1 MiB of float32
 
@@ -37,9 +24,16 @@ template <class S, class A, int D, int K> class Sampler {
   explicit Sampler(const Problem& problem) : p(problem), points(problem), taps(problem), tiles(tiles_of(problem)) {}
 
   static int64_t tiles_of(const Problem& p) { return (p.out_pixels + TileOf::pixels - 1) / TileOf::pixels; }
-  static int64_t forward_items(const Problem& p) { return tiles_of(p) * p.thetas; }
-  static void forward(const Problem& p, int64_t begin, int64_t end) { Sampler(p).forward(begin, end); }
-  static void backward(const Problem& p, int64_t begin, int64_t end) { Sampler(p).backward(begin, end); }
+  using Packed = PackedSampler<S, A, D, K>;
+  static int64_t forward_items(const Problem& p) {
+    return Packed::suits(p) ? Packed(p).forward_items() : tiles_of(p) * p.thetas;
+  }
+  static void forward(const Problem& p, int64_t begin, int64_t end) {
+    Packed::suits(p) ? Packed(p).forward(begin, end) : Sampler(p).forward(begin, end);
+  }
+  static void backward(const Problem& p, int64_t begin, int64_t end) {
+    Packed::suits(p) ? Packed(p).backward(begin, end) : Sampler(p).backward(begin, end);
+  }
 
  private:
   void place(TileOf& tile, int64_t t, int64_t index) const {
@@ -68,7 +62,7 @@ template <class S, class A, int D, int K> class Sampler {
     S* out = static_cast<S*>(p.output) + t * p.channels * p.out_pixels;
     const A* fill = static_cast<const A*>(p.fill);
     if (p.channels_last)
-      return blend_pixels<A, D, K>(tile, Windowed, image, out + tile.first * p.channels, fill, p.channels);
+      return blend_pixels<A, D, K>(tile, Windowed, image, out + tile.first * p.channels, fill, p.channels, 0, tile.count);
     for (int64_t c = 0; c < p.channels; ++c)
       blend<A, D, K, Windowed>(tile, image + c * p.in_pixels, out + c * p.out_pixels + tile.first, fill ? fill + c : nullptr);
   }
@@ -170,7 +164,7 @@ template <class S, class A, int D, int K> class Sampler {
     for (int d = 0; d < D; ++d) std::memcpy(tile.gradient[d], tile.undefined, sizeof tile.undefined);
     const S* image = image_of(band.image);
     if (K > 1 && p.channels_last) {
-      position_gradient_pixels<A, D, K>(tile, Windowed, image, upstream(t) + tile.first * p.channels, p.channels);
+      position_gradient_pixels<A, D, K>(tile, Windowed, image, upstream(t) + tile.first * p.channels, p.channels, 0, tile.count);
     } else if (K > 1) {
       alignas(64) A wide[TileOf::padded];
       for (int64_t c = 0; c < p.channels; ++c) {
@@ -178,7 +172,7 @@ template <class S, class A, int D, int K> class Sampler {
         position_gradient<A, D, K, Windowed>(tile, image + c * p.in_pixels, g);
       }
     }
-    points.adjoint(tile, t, band.partial + (band.partial ? t * p.theta_numel : 0));
+    points.adjoint(tile, t, band.partial + (band.partial ? t * p.theta_numel : 0), false);
   }
 
   // The gradients in the accumulation type: as they are, or converted into `wide`.
@@ -230,7 +224,7 @@ template <class S, class A, int D, int K> class Sampler {
   void scatter_run(const TileOf& tile, const Band& band, const Target& target, int64_t t, int64_t c, int64_t channels,
                    int64_t from, int64_t to) const {
     if (p.channels_last) {
-      scatter_pixels<A, D, K>(tile, Windowed, upstream(t) + tile.first * p.channels, target.data,
+      scatter_pixels<A, D, K>(tile, Windowed, upstream(t) + (tile.first + from) * p.channels, target.data,
                               band.from * p.channels, p.channels, from, to);
       return;
     }

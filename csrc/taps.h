@@ -33,7 +33,7 @@ struct Tile {
 };
 
 // Weights and slopes of one axis for the fraction t past the anchor pixel.
-template <class A, int K> inline void kernel_weights(Real<A> t, A a, Real<A> (&w)[K], Real<A> (&s)[K]) {
+template <class A, int K> UNWARP_INLINE void kernel_weights(Real<A> t, A a, Real<A> (&w)[K], Real<A> (&s)[K]) {
   if constexpr (K == 1) {
     w[0] = splat<A>(1);
     s[0] = Real<A>{};
@@ -63,7 +63,7 @@ struct AxisTaps {
   Real<A> weight[K], slope[K];
   Real<A> undefined;
 
-  AxisTaps(Real<A> position, Index<A> size, bool align_corners, A a) {
+  UNWARP_INLINE AxisTaps(Real<A> position, Index<A> size, bool align_corners, A a) {
     Real<A> x = limit<A, P, K>(position, static_cast<A>(size));
     undefined = x == x ? Real<A>{} : x;
     x = x == x ? x : Real<A>{};
@@ -85,7 +85,7 @@ struct AxisTaps {
   }
 
   // Zeroed so that an undefined sample gives the image's gradient nothing.
-  void hide_undefined() {
+  UNWARP_INLINE void hide_undefined() {
     for (int k = 0; k < K; ++k) weight[k] = undefined == undefined ? weight[k] : Real<A>{};
   }
 };
@@ -120,12 +120,12 @@ template <class A, int D, int K> struct Taps {
     for (int64_t k = 0; k < tile.count; k += Lanes<A>::count) rest<P, Gradient>(tile, k, x_taps<P>(tile, k));
   }
 
-  template <Padding P> AxisTaps<A, P, K> taps(const Tile<A, D, K>& tile, int64_t k, int axis) const {
+  template <Padding P> UNWARP_INLINE AxisTaps<A, P, K> taps(const Tile<A, D, K>& tile, int64_t k, int axis) const {
     return {aligned<Real<A>>(tile.position[axis] + k), static_cast<Index<A>>(problem.in_size[axis]),
             problem.align_corners, static_cast<A>(problem.cubic_a)};
   }
 
-  template <Padding P> AxisTaps<A, P, K> x_taps(Tile<A, D, K>& tile, int64_t k) const {
+  template <Padding P> UNWARP_INLINE AxisTaps<A, P, K> x_taps(Tile<A, D, K>& tile, int64_t k) const {
     AxisTaps<A, P, K> x = taps<P>(tile, k, 0);
     if constexpr (P == Padding::fill) {
       Indices<A> out = Indices<A>{};
@@ -143,7 +143,7 @@ template <class A, int D, int K> struct Taps {
     return x;
   }
 
-  template <Padding P, bool Gradient> void rest(Tile<A, D, K>& tile, int64_t k, AxisTaps<A, P, K> x) const {
+  template <Padding P, bool Gradient> UNWARP_INLINE void rest(Tile<A, D, K>& tile, int64_t k, AxisTaps<A, P, K> x) const {
     Real<A> undefined = x.undefined;
     if constexpr (Gradient) x.hide_undefined();
     Indices<A> column = put_x<P, Gradient>(tile, k, x);
@@ -170,7 +170,7 @@ template <class A, int D, int K> struct Taps {
 
   // K rows of taps that share the outer axis' index (in `base`), weight and slope.
   template <bool Gradient, Padding P>
-  void put_rows(Tile<A, D, K>& tile, int64_t k, int first, Indices<A> base, const AxisTaps<A, P, K>& y, Real<A> outer,
+  UNWARP_INLINE void put_rows(Tile<A, D, K>& tile, int64_t k, int first, Indices<A> base, const AxisTaps<A, P, K>& y, Real<A> outer,
                 Real<A> outer_slope) const {
     for (int t = 0; t < K; ++t) {
       put(tile.row[first + t] + k, base + y.index[t] * stride[1 < D ? 1 : 0]);
@@ -182,7 +182,7 @@ template <class A, int D, int K> struct Taps {
 
   // Writes the x taps; returns what the window adds to every row's offset.
   template <Padding P, bool Gradient>
-  Indices<A> put_x(Tile<A, D, K>& tile, int64_t k, const AxisTaps<A, P, K>& x) const {
+  UNWARP_INLINE Indices<A> put_x(Tile<A, D, K>& tile, int64_t k, const AxisTaps<A, P, K>& x) const {
     if (!window) {
       for (int t = 0; t < K; ++t) {
         put(tile.column[t] + k, x.index[t]);
