@@ -34,7 +34,7 @@ def missing() -> str | None:
         return (
             kept.read_text(encoding="utf-8").strip() if kept.is_file() else f"the C++ extension does not load ({error})"
         )
-    native_ops.register()
+    native_ops.register("unwarp")
     return None
 
 

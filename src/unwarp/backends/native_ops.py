@@ -1,11 +1,12 @@
-"""What torch has to know of the C++ ops besides their code: shapes for tracing, and gradients.
+"""What torch has to know of the fused ops besides their code: shapes for tracing, and gradients.
 
 The first derivative is an op of its own. Higher ones differentiate the reference: where a backward pass is itself
 recorded (``create_graph=True``), it evaluates the reference's gradient, which torch can differentiate to any order.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -20,20 +21,32 @@ KERNELS = ("nearest", "bilinear", "bicubic")
 
 _REFERENCE = Reference()
 
+BackwardOp: TypeAlias = Callable[..., tuple[Tensor, Tensor]]
+
 
 def cubic_a(kernel: AbstractKernel) -> float:
     """The parameter of Keys' cubic kernel; 0 for the kernels without one."""
     return float(getattr(kernel, "a", 0.0))
 
 
-def register() -> None:
-    """Tell torch about the ops. Call once, after the extension is loaded."""
-    for name, fake in (("sample_grid", _fake_grid), ("warp_matrix", _fake_matrix), ("warp_basis", _fake_basis)):
-        torch.library.register_fake(f"unwarp::{name}", fake)
-        torch.library.register_fake(f"unwarp::{name}_backward", _fake_backward)
-    torch.library.register_autograd("unwarp::sample_grid", _grid_backward, setup_context=_save_grid)
-    torch.library.register_autograd("unwarp::warp_matrix", _matrix_backward, setup_context=_save_matrix)
-    torch.library.register_autograd("unwarp::warp_basis", _basis_backward, setup_context=_save_basis)
+def register(namespace: str, *, fake: bool = True) -> None:
+    """Tell torch about one implementation of the ops. Call once, after they are defined.
+
+    Args:
+        namespace: of the ops in `torch.ops`. All namespaces share the schemas in ``csrc/ops.cpp``.
+        fake: whether to say the results' shapes, which tracing needs; not where it sees the implementation itself.
+    """
+    formulas = (
+        ("sample_grid", _fake_grid, _save_grid, _grid_backward),
+        ("warp_matrix", _fake_matrix, _save_matrix, _matrix_backward),
+        ("warp_basis", _fake_basis, _save_basis, _basis_backward),
+    )
+    for name, shape, save, backward in formulas:
+        if fake:
+            torch.library.register_fake(f"{namespace}::{name}", shape)
+            torch.library.register_fake(f"{namespace}::{name}_backward", _fake_backward)
+        op = getattr(getattr(torch.ops, namespace), f"{name}_backward").default
+        torch.library.register_autograd(f"{namespace}::{name}", partial(backward, op), setup_context=save)
 
 
 def _dense(image: Tensor) -> bool:
@@ -83,14 +96,13 @@ def _save_grid(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
     ctx.save_for_backward(image, grid)
 
 
-def _grid_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+def _grid_backward(op: BackwardOp, ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     image, grid = ctx.saved_tensors
     scale, *sampling = ctx.options
 
     def reference(image: Tensor, grid: Tensor) -> Tensor:
         return _REFERENCE.sample_grid(image, grid, scale, _sampling(sampling))
 
-    op = torch.ops.unwarp.sample_grid_backward.default
     found = _gradients(ctx, grad, (image, grid), (scale, *sampling), op, reference)
     return *found, *(None,) * len(ctx.options)
 
@@ -101,14 +113,13 @@ def _save_matrix(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
     ctx.save_for_backward(image, matrix)
 
 
-def _matrix_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+def _matrix_backward(op: BackwardOp, ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     image, matrix = ctx.saved_tensors
     size, *sampling = ctx.options
 
     def reference(image: Tensor, matrix: Tensor) -> Tensor:
         return _REFERENCE.warp_matrix(image, matrix, size, _sampling(sampling))
 
-    op = torch.ops.unwarp.warp_matrix_backward.default
     found = _gradients(ctx, grad, (image, matrix), sampling, op, reference)
     return *found, *(None,) * len(ctx.options)
 
@@ -119,14 +130,13 @@ def _save_basis(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
     ctx.save_for_backward(image, coefficients, basis)
 
 
-def _basis_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+def _basis_backward(op: BackwardOp, ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     image, coefficients, basis = ctx.saved_tensors
     ratio, size, *sampling = ctx.options
 
     def reference(image: Tensor, coefficients: Tensor) -> Tensor:
         return _REFERENCE.warp_basis(image, coefficients, basis, ratio, size, _sampling(sampling))
 
-    op = torch.ops.unwarp.warp_basis_backward.default
     found = _gradients(ctx, grad, (image, coefficients), (basis, ratio, *sampling), op, reference)
     return *found, *(None,) * (len(ctx.options) + 1)
 
@@ -136,7 +146,7 @@ def _gradients(
     grad: Tensor,
     inputs: tuple[Tensor, Tensor],
     options: Sequence[Any],
-    op: Callable[..., tuple[Tensor, Tensor]],
+    op: BackwardOp,
     reference: Callable[[Tensor, Tensor], Tensor],
 ) -> tuple[Tensor | None, Tensor | None]:
     """Gradients of image and theta: by the op, or where they are to be differentiated in turn by the reference."""

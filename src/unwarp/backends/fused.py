@@ -1,0 +1,121 @@
+"""What backends of fused ops have in common: they differ in where the ops come from, not in how they are called."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+
+from unwarp import padding
+from unwarp._typing import Float, Shaped
+from unwarp.backends import native_ops
+from unwarp.backends.base import Case, Sampling
+from unwarp.backends.reference import Reference
+
+_DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
+_LARGEST_PLANE = 2**30
+"""Pixels an image may have before float32 coordinates and 32-bit indices no longer reach every one."""
+
+_REFERENCE = Reference()
+
+
+class AbstractFused(ABC):
+    """Compiled ops. First derivatives are their own; forward mode, vmap and higher derivatives use the reference.
+
+    Attributes:
+        namespace: of the ops in `torch.ops`; all have the same schemas.
+    """
+
+    name: str
+    namespace: str
+
+    @abstractmethod
+    def missing(self) -> str | None:
+        """Why the ops cannot be used on this machine; ``None`` where they can."""
+
+    @abstractmethod
+    def runs_on(self, device: str) -> str | None:
+        """Why the ops do not take tensors on a device; ``None`` where they do."""
+
+    def refuses(self, case: Case) -> str | None:
+        sampling = case.sampling
+        if case.image_dtype not in _DTYPES:
+            return f"it has no {case.image_dtype} images"
+        if sampling.antialias:
+            return "it has no anti-aliasing"
+        if sampling.kernel.name not in native_ops.KERNELS:
+            return f"it has no {sampling.kernel.name} kernel"
+        if sampling.fill is not None and sampling.fill.requires_grad:
+            return "it has no gradient for fill_value"
+        return self.runs_on(case.device)
+
+    def sample_grid(
+        self,
+        image: Shaped[Tensor, "N channels *in"],
+        grid: Float[Tensor, "T *out D"],
+        scale: Sequence[float],
+        sampling: Sampling,
+        jacobian: Float[Tensor, "T *out D D"] | None = None,
+    ) -> Shaped[Tensor, "T channels *out"]:
+        del jacobian
+        if _transformed():
+            return _REFERENCE.sample_grid(image, grid, scale, sampling)
+        grid = _wide_enough(grid, image)
+        # The ops' outputs have as many axes as their images.
+        shaped = grid if grid.ndim == image.ndim else grid.reshape(len(grid), *(1,) * (image.ndim - 3), -1, image.ndim - 2)
+        sampled = self._op("sample_grid")(image, shaped, scale, *_options(sampling, grid))
+        return sampled if shaped is grid else sampled.reshape(*sampled.shape[:2], *grid.shape[1:-1])
+
+    def warp_matrix(
+        self,
+        image: Shaped[Tensor, "N channels *in"],
+        matrix: Float[Tensor, "T rows D1"],
+        size: Sequence[int],
+        sampling: Sampling,
+    ) -> Shaped[Tensor, "T channels *size"]:
+        if _transformed():
+            return _REFERENCE.warp_matrix(image, matrix, size, sampling)
+        matrix = _wide_enough(matrix, image)
+        return self._op("warp_matrix")(image, matrix, size, *_options(sampling, matrix))
+
+    def warp_basis(
+        self,
+        image: Shaped[Tensor, "N channels *in"],
+        coefficients: Float[Tensor, "T K D"],
+        basis: Float[Tensor, "points K"],
+        ratio: Sequence[float],
+        size: Sequence[int],
+        sampling: Sampling,
+    ) -> Shaped[Tensor, "T channels *size"]:
+        if _transformed() or (basis.requires_grad and torch.is_grad_enabled()):
+            return _REFERENCE.warp_basis(image, coefficients, basis, ratio, size, sampling)
+        coefficients = _wide_enough(coefficients, image)
+        options = _options(sampling, coefficients)
+        basis = basis.to(coefficients.dtype)
+        return self._op("warp_basis")(image, coefficients, basis, ratio, size, *options)
+
+    def _op(self, name: str) -> Any:  # noqa: ANN401 - torch's own type of an op has no signature
+        return getattr(getattr(torch.ops, self.namespace), name).default
+
+
+def _transformed() -> bool:
+    """Whether forward-mode differentiation or a `torch.func` transform is under way."""
+    if torch.compiler.is_compiling():
+        return False
+    level = forward_ad._current_level  # pyright: ignore[reportPrivateUsage]
+    return level >= 0 or torch._C._functorch.peek_interpreter_stack() is not None  # pyright: ignore
+
+
+def _wide_enough(theta: Tensor, image: Tensor) -> Tensor:
+    if image.dtype != torch.float64 and image.shape[2:].numel() < _LARGEST_PLANE:
+        return theta
+    return theta.double()
+
+
+def _options(sampling: Sampling, theta: Tensor) -> tuple[int, float, int, Tensor | None, bool]:
+    fill = None if sampling.fill is None else sampling.fill.to(theta.dtype)
+    kernel = native_ops.KERNELS.index(sampling.kernel.name)
+    mode = padding.MODES.index(sampling.padding)
+    return kernel, native_ops.cubic_a(sampling.kernel), mode, fill, sampling.align_corners

@@ -1,0 +1,38 @@
+"""The Triton ops behind the protocol of all backends. Triton itself is loaded when a GPU is there to run it."""
+
+import torch
+
+from unwarp.backends.fused import AbstractFused
+from unwarp.backends.triton.interpreted import interpreted
+
+_OLDEST = (7, 0)
+"""Compute capability from which Triton generates code for a GPU."""
+
+
+class Triton(AbstractFused):
+    """The ops as Triton kernels, on NVIDIA GPUs."""
+
+    name = "triton"
+    namespace = "unwarp_triton"
+
+    def missing(self) -> str | None:
+        if not interpreted():
+            if not torch.cuda.is_available():
+                return "no CUDA device"
+            if torch.cuda.get_device_capability() < _OLDEST:
+                return f"the GPU has compute capability {torch.cuda.get_device_capability()}, expected {_OLDEST} or newer"
+        return _load()
+
+    def runs_on(self, device: str) -> str | None:
+        expected = "cpu" if interpreted() else "cuda"
+        return None if device == expected else f"it runs on {expected} tensors, the image is on {device}"
+
+
+def _load() -> str | None:
+    """Define the ops. ``None``, or why they cannot be."""
+    try:
+        from unwarp.backends.triton import ops
+    except ImportError as error:
+        return f"triton does not load ({error})"
+    del ops
+    return None

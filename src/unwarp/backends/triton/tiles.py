@@ -1,0 +1,62 @@
+"""Tile shapes: how many pixels and channels a program handles. A static table, so that no call waits for a search."""
+
+from dataclasses import dataclass
+
+LANES = 128
+"""Threads of a program (4 warps): one pixel each where channels are planes."""
+
+ENOUGH_PROGRAMS = 2048
+"""About 16 programs for each of the 132 multiprocessors of an H200: beyond that, splitting the channels gains nothing."""
+
+
+@dataclass(frozen=True)
+class Tile:
+    """What one program handles.
+
+    Attributes:
+        rows, width: pixels; powers of two.
+        channels: neighbouring channels at a time; a power of two. 1 where channels are planes.
+        unroll: how many times that, with their loads in flight together.
+    """
+
+    rows: int
+    width: int
+    channels: int
+    unroll: int
+
+    @property
+    def step(self) -> int:
+        """Channels of one turn of the loop."""
+        return self.channels * self.unroll
+
+
+def tile(width: int, rows: int, channels: int, *, taps: int, last: bool) -> Tile:
+    """The tile for a plane of ``rows`` rows.
+
+    Args:
+        taps: pixels each sample reads.
+        last: whether channels lie next to one another.
+    """
+    if not last:
+        across = power_of_two(width, 32)
+        return Tile(power_of_two(rows, LANES // across), across, 1, min(channels, 4) if taps <= 8 else 1)
+    # More values a thread than this would not fit its registers.
+    together = power_of_two(channels, 32)
+    pixels = (1024 if taps <= 8 else 256) // together
+    across = power_of_two(width, min(16, pixels))
+    return Tile(power_of_two(rows, pixels // across), across, together, 1)
+
+
+def power_of_two(n: int, most: int) -> int:
+    """The smallest power of two that is at least ``n``, or ``most``. By comparisons, which a symbolic size survives."""
+    result = 1
+    while result < most and result < n:
+        result *= 2
+    return result
+
+
+def channels_a_program(channels: int, step: int, programs: int) -> int:
+    """Channels each program handles, so that there are enough programs."""
+    turns = -(-channels // step)
+    groups = min(turns, max(1, -(-ENOUGH_PROGRAMS // programs)))
+    return -(-turns // groups) * step
