@@ -2,6 +2,7 @@
 // one translation unit for each instruction set.
 #pragma once
 
+#include "narrow.h"
 #include "packed.h"
 #include "planar.h"
 
@@ -63,8 +64,14 @@ template <class S, class A, int D, int K> class Sampler {
     const A* fill = static_cast<const A*>(p.fill);
     if (p.channels_last)
       return blend_pixels<A, D, K>(tile, Windowed, image, out + tile.first * p.channels, fill, p.channels, 0, tile.count);
+    prefetch_tile<false>(tile, image);
     for (int64_t c = 0; c < p.channels; ++c)
-      blend<A, D, K, Windowed>(tile, image + c * p.in_pixels, out + c * p.out_pixels + tile.first, fill ? fill + c : nullptr);
+      blend<A, D, K, Windowed>(tile, image + c * p.in_pixels, plane_after(image, c),
+                               out + c * p.out_pixels + tile.first, fill ? fill + c : nullptr);
+  }
+
+  const S* plane_after(const S* image, int64_t c) const {
+    return c + 1 < p.channels ? image + (c + 1) * p.in_pixels : nullptr;
   }
 
   // One band of one image's gradient, with theta's gradient of the band's share of the output.
@@ -86,9 +93,37 @@ template <class S, class A, int D, int K> class Sampler {
   void backward(int64_t begin, int64_t end) const {
     for (int64_t item = begin; item < end; ++item) {
       Band band = band_of(item);
+      if constexpr (sizeof(A) == sizeof(float)) {
+        if (NarrowGradient<S, D, K>::suits(p, taps.window)) {
+          if (taps.window) backward_narrow<true>(band);
+          else backward_narrow<false>(band);
+          continue;
+        }
+      }
       if (taps.window) backward_band<true>(band);
       else backward_band<false>(band);
     }
+  }
+
+  template <bool Windowed> void backward_narrow(const Band& band) const {
+    const NarrowGradient<S, D, K> narrow(p);
+    Scratch<float> scratch(narrow.scratch());
+    TileOf tile;
+    narrow.clear(scratch.data);
+    each_theta(band, [&](int64_t t) {
+      for (int64_t j = 0; j < tiles; ++j) {
+        place(tile, t, j);
+        taps.template operator()<true>(tile);
+        if (p.grad_theta) theta_gradient<Windowed>(tile, band, t);
+        narrow.template scatter<Windowed>(tile, upstream(t) + tile.first, scratch.data);
+      }
+    });
+    narrow.write_back(scratch.data, static_cast<S*>(p.grad_image) + band.image * p.channels * p.in_pixels);
+  }
+
+  template <class F> void each_theta(const Band& band, const F& use) const {
+    int64_t warps = p.thetas / p.images;
+    for (int64_t t = band.image * warps; t < (band.image + 1) * warps; ++t) use(t);
   }
 
   // Channels whose gradient accumulates at once: all in the result itself, or as many as the scratch holds.
@@ -106,8 +141,7 @@ template <class S, class A, int D, int K> class Sampler {
       int64_t channels = smaller(group, p.channels - c);
       Target target = target_of(band, scratch.data, c, channels);
       clear(band, target, channels);
-      int64_t first = band.image * p.thetas / p.images, last = (band.image + 1) * p.thetas / p.images;
-      for (int64_t t = first; t < last; ++t)
+      each_theta(band, [&](int64_t t) {
         for (int64_t j = 0; j < tiles; ++j) {
           bool owned = c == 0 && p.grad_theta && j >= band.first_tile && j < band.last_tile;
           if (!owned && !p.grad_image) continue;
@@ -116,6 +150,7 @@ template <class S, class A, int D, int K> class Sampler {
           if (owned) theta_gradient<Windowed>(tile, band, t);
           if (p.grad_image) image_gradient<Windowed>(tile, band, target, t, c, channels);
         }
+      });
       if (!direct && p.grad_image) write_back(band, target, c, channels);
     }
   }
@@ -167,9 +202,10 @@ template <class S, class A, int D, int K> class Sampler {
       position_gradient_pixels<A, D, K>(tile, Windowed, image, upstream(t) + tile.first * p.channels, p.channels, 0, tile.count);
     } else if (K > 1) {
       alignas(64) A wide[TileOf::padded];
+      prefetch_tile<false>(tile, image);
       for (int64_t c = 0; c < p.channels; ++c) {
         const A* g = widened(upstream(t) + c * p.out_pixels + tile.first, wide, tile.count);
-        position_gradient<A, D, K, Windowed>(tile, image + c * p.in_pixels, g);
+        position_gradient<A, D, K, Windowed>(tile, image + c * p.in_pixels, plane_after(image, c), g);
       }
     }
     points.adjoint(tile, t, band.partial + (band.partial ? t * p.theta_numel : 0), false);
@@ -236,6 +272,7 @@ template <class S, class A, int D, int K> class Sampler {
       for (int q = 0; q < count; ++q) {
         g[q] = widened(upstream(t) + (c + i + q) * p.out_pixels + tile.first, wide[q], tile.count);
         planes[q] = target.data + (i + q) * target.channel_stride - band.from;
+        prefetch_tile<true>(tile, planes[q]);
       }
       scatter_channels<A, D, K, Windowed>(tile, g, planes, count, from, to);
     }

@@ -1,0 +1,139 @@
+// The image's gradient for images of few channels in planes, through scratch memory of four floats a pixel.
+//
+// Written to the planes directly, neighbouring samples meet in the same elements, and every addition waits for the store
+// before it (about 10 cycles a sample). Four channels interleaved make that one addition a tap for all of them. A single
+// channel has four planes instead, which the samples take in turn: neighbours never meet, and both taps of a row are one
+// 64-bit addition.
+#pragma once
+
+#include "taps.h"
+
+namespace unwarp {
+namespace {
+
+constexpr int64_t narrow_pixels = 1 << 16;  // scratch of 1 MiB
+
+typedef float quad __attribute__((vector_size(16), may_alias));
+typedef float pair __attribute__((vector_size(8), may_alias));
+
+UNWARP_INLINE void add_pair(float* at, float left, float right, float factor) {
+  pair sum = unaligned<pair>(at);
+  sum += pair{left, right} * factor;
+  put_unaligned(at, sum);
+}
+
+template <int D>
+void scatter_pairs(const Tile<float, D, 2>& tile, const float* g, float* planes, int64_t stride) {
+  for (int64_t k = 0; k < tile.count; ++k) {
+    float* plane = planes + (k & 3) * stride;
+    float left = tile.wx[0][k], right = tile.wx[1][k];
+    for (int r = 0; r < tile.rows; ++r) add_pair(plane + tile.row[r][k], left, right, g[k] * tile.wrow[r][k]);
+  }
+}
+
+template <int D, int K, bool Windowed>
+void scatter_quads(const Tile<float, D, K>& tile, const float* g, float* pixels) {
+  for (int64_t k = 0; k < tile.count; ++k) {
+    quad upstream = aligned<quad>(g + 4 * k);
+    for (int r = 0; r < tile.rows; ++r) {
+      quad outer = upstream * tile.wrow[r][k];
+      for (int s = 0; s < K; ++s) {
+        float* at = pixels + 4 * (static_cast<int64_t>(tile.row[r][k]) + (Windowed ? s : tile.column[s][k]));
+        put(at, aligned<quad>(at) + outer * tile.wx[s][k]);
+      }
+    }
+  }
+}
+
+UNWARP_INLINE void transpose_quads(quad (&v)[4]) {
+  quad a = __builtin_shufflevector(v[0], v[1], 0, 4, 1, 5), b = __builtin_shufflevector(v[0], v[1], 2, 6, 3, 7);
+  quad c = __builtin_shufflevector(v[2], v[3], 0, 4, 1, 5), d = __builtin_shufflevector(v[2], v[3], 2, 6, 3, 7);
+  v[0] = __builtin_shufflevector(a, c, 0, 1, 4, 5);
+  v[1] = __builtin_shufflevector(a, c, 2, 3, 6, 7);
+  v[2] = __builtin_shufflevector(b, d, 0, 1, 4, 5);
+  v[3] = __builtin_shufflevector(b, d, 2, 3, 6, 7);
+}
+
+template <class S> UNWARP_INLINE quad load_quad(const S* p, int64_t count) {
+  quad v{};
+  if (count >= 4) {
+    for (int i = 0; i < 4; ++i) v[i] = widen(p[i]);
+  } else {
+    for (int64_t i = 0; i < count; ++i) v[i] = widen(p[i]);
+  }
+  return v;
+}
+
+// Up to four planes into pixels of four channels.
+template <class S> void interleave(const S* planes, int64_t stride, int64_t channels, float* pixels, int64_t count) {
+  for (int64_t k = 0; k < count; k += 4) {
+    quad v[4];
+    for (int c = 0; c < 4; ++c) v[c] = c < channels ? load_quad(planes + c * stride + k, count - k) : quad{};
+    transpose_quads(v);
+    for (int i = 0; i < 4; ++i) put(pixels + 4 * (k + i), v[i]);
+  }
+}
+
+// The scratch holds a multiple of the vector length.
+template <class S> void deinterleave(const float* pixels, int64_t count, S* planes, int64_t stride, int64_t channels) {
+  constexpr int n = Lanes<float>::count;
+  for (int64_t k = 0; k < count; k += n) {
+    alignas(64) float rows[4][n];
+    for (int i = 0; i < n; i += 4) {
+      quad v[4];
+      for (int j = 0; j < 4; ++j) v[j] = aligned<quad>(pixels + 4 * (k + i + j));
+      transpose_quads(v);
+      for (int c = 0; c < 4; ++c) put(rows[c] + i, v[c]);
+    }
+    for (int c = 0; c < channels; ++c)
+      store_some<float>(planes + c * stride + k, aligned<float_lanes>(rows[c]), count - k);
+  }
+}
+
+template <class S> void sum_planes(const float* planes, int64_t stride, int64_t count, S* out) {
+  for (int64_t k = 0; k < count; k += Lanes<float>::count) {
+    float_lanes total = unaligned<float_lanes>(planes + k) + unaligned<float_lanes>(planes + stride + k);
+    total += unaligned<float_lanes>(planes + 2 * stride + k) + unaligned<float_lanes>(planes + 3 * stride + k);
+    store_some<float>(out + k, total, count - k);
+  }
+}
+
+// One image's gradient by this route. Covers float32 sums, up to four channels in planes, one thread an image.
+template <class S, int D, int K> class NarrowGradient {
+  const Problem& p;
+  const int64_t padded;  // pixels, a multiple of the vector length
+
+ public:
+  explicit NarrowGradient(const Problem& problem)
+      : p(problem), padded((p.in_pixels + Lanes<float>::count - 1) / Lanes<float>::count * Lanes<float>::count) {}
+
+  static bool suits(const Problem& p, bool window) {
+    bool channels = p.channels == 1 ? K == 2 && window : p.channels <= 4;
+    return K > 1 && channels && !p.channels_last && p.bands == 1 && p.in_pixels <= narrow_pixels && p.grad_image &&
+           p.in_pixels <= 2 * p.out_pixels * (p.thetas / p.images);
+  }
+
+  int64_t scratch() const { return 4 * padded; }
+  void clear(float* data) const { std::memset(data, 0, static_cast<size_t>(4 * padded) * sizeof(float)); }
+
+  template <bool Windowed> void scatter(const Tile<float, D, K>& tile, const S* g, float* data) const {
+    alignas(64) float wide[4 * Tile<float, D, K>::padded];
+    if constexpr (K == 2 && Windowed) {
+      if (p.channels == 1) {
+        for (int64_t k = 0; k < tile.count; k += Lanes<float>::count)
+          put(wide + k, load_some<float>(g + k, tile.count - k));
+        return scatter_pairs<D>(tile, wide, data, padded);
+      }
+    }
+    interleave(g, p.out_pixels, p.channels, wide, tile.count);
+    scatter_quads<D, K, Windowed>(tile, wide, data);
+  }
+
+  void write_back(const float* data, S* planes) const {
+    if (p.channels == 1) sum_planes(data, padded, p.in_pixels, planes);
+    else deinterleave(data, p.in_pixels, planes, p.in_pixels, p.channels);
+  }
+};
+
+}  // namespace
+}  // namespace unwarp
