@@ -60,9 +60,9 @@ def grid_sample(
 ) -> Tensor:
     """Sample an image at given positions, as `torch.nn.functional.grid_sample`.
 
-    Beyond torch: bicubic in 3D, any number of output axes, half-precision images beside a float32 grid, complex and (``mode="nearest"``) integer
-    images, derivatives of any order, a NaN position gives NaN instead of a crash, and a batch of 1 in either argument
-    serves all. Unlike torch, an empty batch is refused.
+    Beyond torch: bicubic in 3D, any number of output axes, half-precision images beside a float32 grid, complex images,
+    integer images with ``mode="nearest"``, derivatives of any order, a NaN position gives NaN instead of a crash, and a
+    batch of 1 in either argument serves all. Unlike torch, an empty batch is refused.
 
     Raises:
         ShapeError, DtypeError, DeviceError, OptionError: an argument is wrong; the message says which.
