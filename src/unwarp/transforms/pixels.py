@@ -24,10 +24,10 @@ def pixel_positions(
 ) -> Float[Tensor, "T *out D"]:
     """Centred input pixels of every output pixel; for families that displace exactly those of the identity at it."""
     grid = _grid(size_out, align_corners, dtype, theta.device)
-    scale = _vector(coordinates.half_extents(size_in, align_corners=align_corners), grid)
+    scale = coordinates.vector(coordinates.half_extents(size_in, align_corners=align_corners), like=grid)
     if not isinstance(family, AbstractDisplacement):
         return (family.transform_points(theta, grid) * scale).reshape(-1, *size_out, family.ndim)
-    ratio = _vector(coordinates.extent_ratios(size_in, size_out, align_corners=align_corners), grid)
+    ratio = coordinates.vector(coordinates.extent_ratios(size_in, size_out, align_corners=align_corners), like=grid)
     undisplaced = coordinates.centred_grid(size_out, dtype=dtype, device=theta.device).flatten(0, -2) * ratio
     return (undisplaced + family.displacement(theta, grid) * scale).reshape(-1, *size_out, family.ndim)
 
@@ -43,11 +43,15 @@ def pixel_jacobian(
 ) -> Float[Tensor, "T *out D D"]:
     """Input pixels per output pixel, by the difference of T half an output pixel to either side."""
     grid = _grid(size_out, align_corners, dtype, theta.device)
-    scale = _vector(coordinates.half_extents(size_in, align_corners=align_corners), grid)
-    ratios = torch.diag(_vector(coordinates.extent_ratios(size_in, size_out, align_corners=align_corners), grid))
+    scale = coordinates.vector(coordinates.half_extents(size_in, align_corners=align_corners), like=grid)
+    ratios = torch.diag(
+        coordinates.vector(coordinates.extent_ratios(size_in, size_out, align_corners=align_corners), like=grid)
+    )
     columns: list[Tensor] = []
     for axis, extent in enumerate(coordinates.half_extents(size_out, align_corners=align_corners)):
-        half = _vector([0.5 / extent if i == axis and extent else 0.0 for i in range(family.ndim)], grid)
+        half = coordinates.vector(
+            [0.5 / extent if i == axis and extent else 0.0 for i in range(family.ndim)], like=grid
+        )
         if isinstance(family, AbstractDisplacement):
             moved = family.displacement(theta, grid + half) - family.displacement(theta, grid - half)
             columns.append(moved * scale + ratios[axis])  # exact at the identity, where nothing is moved
@@ -61,7 +65,3 @@ def _grid(
     size: Sequence[int], align_corners: bool, dtype: torch.dtype, device: torch.device
 ) -> Float[Tensor, "points D"]:
     return coordinates.regular_grid(size, align_corners=align_corners, dtype=dtype, device=device).flatten(0, -2)
-
-
-def _vector(values: Sequence[float], like: Tensor) -> Tensor:
-    return torch.tensor(values, dtype=like.dtype, device=like.device)

@@ -1,6 +1,9 @@
 """Transform names: what ``transform=`` accepts."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import torch
 
 from unwarp._checks import nearest_names
 from unwarp.errors import OptionError, ShapeError
@@ -60,10 +63,20 @@ def resolve(transform: str | AbstractTransform, ndim: int) -> AbstractTransform:
         known = ", ".join(TRANSFORMS)
         hint = nearest_names(transform, TRANSFORMS)
         raise OptionError(f"transform: expected one of {known} or a transform, got {transform!r}.{hint}")
-    key = (transform, ndim)
-    if key not in _shared:
-        _shared[key] = TRANSFORMS[transform](ndim=ndim)
-    return _shared[key]
+    _make_once(transform, ndim)
+    return _shared[transform, ndim]
+
+
+@torch.compiler.assume_constant_result
+def _make_once(name: str, ndim: int) -> bool:
+    """Make a shared transform if there is none yet: also while torch.compile traces, which cannot make modules."""
+    if (name, ndim) in _shared:
+        return False
+    # In a thread of its own, which no tracing, inference or device mode of the first caller reaches: the object
+    # outlives the call, and a fake or inference tensor in it would break every later one.
+    with ThreadPoolExecutor(1) as apart:
+        _shared[name, ndim] = apart.submit(TRANSFORMS[name], ndim=ndim).result()
+    return True
 
 
 def create(transform: str | AbstractTransform, ndim: int) -> AbstractTransform:

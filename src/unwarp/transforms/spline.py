@@ -70,7 +70,8 @@ class AbstractSpline(AbstractDisplacement):
         self, size: tuple[int, ...], align_corners: bool, dtype: torch.dtype, device: torch.device
     ) -> Tensor:
         points = coordinates.regular_grid(size, align_corners=align_corners, dtype=torch.float64, device=None)
-        return self.basis(points.flatten(0, -2)).to(dtype=dtype, device=device)
+        # Stored a term after the other: backends read one term of many neighbouring points at a time.
+        return self.basis(points.flatten(0, -2)).to(dtype=dtype, device=device).mT.contiguous().mT
 
     def control_changed(self) -> None:
         """Called whenever the buffer `control` has a new value; drops all that was derived from the old one."""

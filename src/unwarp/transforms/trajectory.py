@@ -27,7 +27,10 @@ _TERMS = {torch.float32: 10, torch.float64: 17}
 _BEYOND = {torch.float32: 4e-6, torch.float64: 1e-9}
 """How far (in barycentric weight) a particle goes beyond a face, so that it is found on the other side."""
 
-_ITERATIONS = 6
+_SEARCH_TERMS = 6
+"""Enough to find a root that one Newton step on the whole series makes exact."""
+
+_ITERATIONS = 5
 _TURN_ITERATIONS = 2
 
 
@@ -66,13 +69,14 @@ def _expand(
     slopes = found.slopes
     matrix = (corners[..., :, :, None] * slopes[..., :, None, :]).sum(-3)
     term = (found.weights[..., None] * corners).sum(-2)
-    moved, weights = [torch.zeros_like(term), term], [found.weights]
+    terms = [term]
     for order in range(2, _TERMS[points.dtype] + 1):
-        term = (matrix * term[..., None, :]).sum(-1) / order
-        moved.append(term)
-    weights += [(slopes * term[..., None, :]).sum(-1) for term in moved[1:]]
-    rate = matrix.detach().abs().sum(-1).amax(-1)
-    return _Series(torch.stack(moved, dim=-1), torch.stack(weights, dim=-1), rate)
+        terms.append((matrix * terms[-1][..., None, :]).sum(-1) / order)
+    way = torch.stack(terms, dim=-1)
+    weights = (slopes[..., None] * way[..., None, :, :]).sum(-2)
+    rate = matrix.abs().sum(-1).amax(-1)
+    moved = torch.cat([torch.zeros_like(term[..., None]), way], dim=-1)
+    return _Series(moved, torch.cat([found.weights[..., None], weights], dim=-1), rate)
 
 
 def _time_in_simplex(series: _Series, left: Float[Tensor, "*batch points"], *, may_leave: bool) -> Tensor:
@@ -91,33 +95,38 @@ def _time_in_simplex(series: _Series, left: Float[Tensor, "*batch points"], *, m
 
 def _first_root(series: Float[Tensor, "*batch D1 terms"], end: Float[Tensor, "*batch"]) -> tuple[Tensor, Tensor]:
     """The first time at which one of the series is zero and which one it is; ``end`` where none is negative then."""
-    slope = _derivative(series)
-    late = _lowest(series, end[..., None].expand(series.shape[:-1]))
+    short = _with_slope(series[..., :_SEARCH_TERMS])
+    late = _lowest(short, end[..., None].expand(series.shape[:-1]))
     leaves = _evaluate(series, late) < 0
     early = torch.zeros_like(late)
     # From the start, where most exits of a particle that is close to a face are found at once.
     straight = series[..., 0] / -_steep(series[..., 1])
     time = torch.where((straight > 0) & (straight < late), straight, late)
     for _ in range(_ITERATIONS):
-        value = _evaluate(series, time)
+        value, slope = _evaluate(short, time).unbind(0)
         early, late = torch.where(value > 0, time, early), torch.where(value > 0, late, time)
-        newton = time - value / _steep(_evaluate(slope, time))
+        newton = time - value / _steep(slope)
         time = torch.where((newton >= early) & (newton <= late), newton, (early + late) / 2)
     times = torch.where(leaves, time, end[..., None])
     first, face = times.min(dim=-1)
     return first, face
 
 
-def _lowest(series: Float[Tensor, "*batch terms"], end: Float[Tensor, "*batch"]) -> Tensor:
+def _lowest(series: Float[Tensor, "2 *batch terms"], end: Float[Tensor, "*batch"]) -> Tensor:
     """When a series is lowest: in between if it falls first and rises later (a particle may leave and come back)."""
-    slope = _derivative(series)
-    bend = _derivative(slope)
-    falls, rises = -slope[..., 0], _evaluate(slope, end)
+    bending = _with_slope(series[1])
+    falls, rises = -bending[0, ..., 0], _evaluate(bending[0], end)
     turns = (falls > 0) & (rises > 0)
     time = end * falls / torch.where(turns, falls + rises, 1)
     for _ in range(_TURN_ITERATIONS):
-        time = (time - _evaluate(slope, time) / _steep(_evaluate(bend, time))).clamp_min(0).minimum(end)
+        slope, bend = _evaluate(bending, time).unbind(0)
+        time = (time - slope / _steep(bend)).clamp_min(0).minimum(end)
     return torch.where(turns, time, end)
+
+
+def _with_slope(series: Float[Tensor, "*batch terms"]) -> Float[Tensor, "2 *batch terms"]:
+    """A series and its derivative, to be evaluated together."""
+    return torch.stack([series, torch.cat([_derivative(series), torch.zeros_like(series[..., :1])], dim=-1)])
 
 
 def _evaluate(series: Float[Tensor, "*batch terms"], time: Float[Tensor, "*#batch"]) -> Tensor:
