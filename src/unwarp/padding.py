@@ -4,7 +4,7 @@
 |---|---|---|
 | zeros | 0 | 0 |
 | border | the nearest edge pixel | the edge pixel |
-| reflection | its mirror image about the pixel edge; about the pixel centre with ``align_corners=True`` | NaN: no limit |
+| reflection | its mirror image about the pixel edge, or the centre with ``align_corners=True`` | NaN: no limit |
 | circular | pixel ``i mod n`` | NaN: no limit |
 | fill | the edge pixel, and a sample whose own position is outside takes ``fill_value`` | ``fill_value`` |
 """

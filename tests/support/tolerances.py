@@ -27,6 +27,15 @@ _TABLE: dict[tuple[str, torch.dtype], Tolerance] = {
     ("rearranged", torch.float32): Tolerance(2e-6, 2e-6, "the same products summed in another order: a few ulp"),
     ("rearranged", torch.float64): Tolerance(1e-14, 1e-14, "the same products summed in another order: a few ulp"),
     ("oracle", torch.float64): Tolerance(1e-11, 1e-11, "another algorithm for the same equation, in double precision"),
+    ("spline", torch.float32): Tolerance(
+        2e-5, 2e-5, "the prefilter of order 7 amplifies the finest detail, and its rounding, by 20 along each axis"
+    ),
+    ("spline", torch.float64): Tolerance(1e-12, 1e-12, "the same in double precision"),
+    ("scipy spline", torch.float64): Tolerance(
+        5e-5, 0, "scipy extends an image by 12 pixels for its prefilter; 0.43^12 = 4e-5 of what lies beyond at order 5"
+    ),
+    ("interpol spline", torch.float64): Tolerance(1e-6, 0, "torch-interpol cuts its recursions short at 1e-13 to 1e-6"),
+    ("opencv", torch.float32): Tolerance(2e-5, 2e-5, "weights from a float32 table, in Lanczos from rounded sines"),
     ("rounded", torch.float16): Tolerance(1e-7, 2**-10, "half has 11 bits: the float32 result rounded once, to an ulp"),
     ("rounded", torch.bfloat16): Tolerance(1e-7, 2**-7, "bfloat16 has 8 bits: the float32 result rounded once"),
     ("difference", torch.float64): Tolerance(

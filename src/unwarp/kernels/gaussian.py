@@ -11,6 +11,9 @@ from unwarp.kernels.base import AbstractKernel
 _NARROWEST = 0.1
 """Pixels. A narrower Gaussian is 0 in float32 at every pixel when the position lies halfway between two."""
 
+_WIDEST = 1e3
+"""Supports. A wider Gaussian is the same parabola."""
+
 
 class Gaussian(AbstractKernel):
     """k(t) = exp(-t^2 / (2 sigma^2)) - exp(-s^2 / (2 sigma^2)) for |t| < s, the support; weights divided by their sum.
@@ -20,7 +23,7 @@ class Gaussian(AbstractKernel):
 
     The support is fixed when the kernel is made, at ``truncate * sigma`` and at least one pixel. A learned sigma that
     outgrows it approaches the parabola 1 - (t / s)^2; give a larger ``truncate`` where sigma may grow. Below 0.1 pixels
-    sigma has no effect and no gradient.
+    and above 1000 supports sigma has no effect and no gradient.
 
     Args:
         sigma: standard deviation in pixels.
@@ -55,12 +58,16 @@ class Gaussian(AbstractKernel):
     @property
     def sigma(self) -> Tensor:
         """The standard deviation in pixels."""
-        return self.log_sigma.exp().clamp_min(_NARROWEST)
+        return self.log_sigma.exp().clamp(_NARROWEST, _WIDEST * self.support)
 
     def forward(self, distance: Tensor) -> Tensor:
         precision = 0.5 / self.sigma.to(distance.dtype) ** 2
-        bell = torch.exp(-precision * distance * distance) - torch.exp(-precision * self.support**2)
-        return torch.where(distance.abs() < self.support, bell, 0)
+        square = distance * distance
+        # exp(-p t^2) - exp(-p s^2), without the loss of digits of that difference for large sigma.
+        within = (precision * (square - self.support**2)).clamp_max(0)
+        bell = -torch.exp(-precision * square) * torch.expm1(within)
+        # Half open, so that the slope at either end is the right-hand one.
+        return torch.where((distance >= -self.support) & (distance < self.support), bell, 0)
 
     def extra_repr(self) -> str:
         return f"sigma={self.sigma.item():.4g}, support={self.support:.4g}"

@@ -34,7 +34,8 @@ class Lanczos(AbstractKernel):
 
     def forward(self, distance: Tensor) -> Tensor:
         product = sinc(distance) * sinc(distance / self.lobes)
-        return torch.where(distance.abs() < self.lobes, product, 0)
+        # Half open, so that the second derivative at either end is the right-hand one.
+        return torch.where((distance >= -self.lobes) & (distance < self.lobes), product, 0)
 
     def extra_repr(self) -> str:
         return f"lobes={self.lobes}"
