@@ -50,7 +50,7 @@ def extent_ratios(size_in: Sequence[int], size_out: Sequence[int], *, align_corn
     """Input pixels per output pixel under the identity transform, per axis in ``(x, y, z)`` order."""
     scale_in = half_extents(size_in, align_corners=align_corners)
     scale_out = half_extents(size_out, align_corners=align_corners)
-    return tuple(a / b if b else 0.0 for a, b in zip(scale_in, scale_out, strict=True))
+    return tuple(a / b if b > 0 else 0.0 for a, b in zip(scale_in, scale_out, strict=True))
 
 
 def centred_axis(n: int, *, dtype: torch.dtype, device: torch.device | None) -> Tensor:
@@ -77,7 +77,7 @@ def regular_grid(
 
 def _normalised_axis(n: int, scale: float, dtype: torch.dtype, device: torch.device | None) -> Tensor:
     centred = centred_axis(n, dtype=torch.float64 if dtype == torch.float64 else torch.float32, device=device)
-    return (centred / scale if scale else centred).to(dtype)
+    return (centred / scale if scale > 0 else centred).to(dtype)
 
 
 def corner_grid(count: Sequence[int], *, dtype: torch.dtype) -> Float[Tensor, "points D"]:
@@ -95,7 +95,7 @@ def pixel_to_normalised(
         tensor([[-1., -1.],
                 [ 1.,  1.]])
     """
-    scale = _vector(half_extents(size, align_corners=align_corners), points)
+    scale = vector(half_extents(size, align_corners=align_corners), like=points)
     centred = points - _centre(size, points)
     return torch.where(scale == 0, centred, centred / torch.where(scale == 0, 1, scale))
 
@@ -104,7 +104,7 @@ def normalised_to_pixel(
     points: Float[Tensor, "*batch D"], size: Sequence[int], *, align_corners: bool = False
 ) -> Float[Tensor, "*batch D"]:
     """Normalised coordinates to pixel coordinates, in which the centre of the first pixel is 0."""
-    return points * _vector(half_extents(size, align_corners=align_corners), points) + _centre(size, points)
+    return points * vector(half_extents(size, align_corners=align_corners), like=points) + _centre(size, points)
 
 
 def pixel_matrix(
@@ -120,8 +120,8 @@ def pixel_matrix(
     """
     rows = [*half_extents(size_in, align_corners=align_corners), 1.0]
     columns = [*half_extents(size_out, align_corners=align_corners), 1.0]
-    factors = [[row / column if column else 0.0 for column in columns] for row in rows]
-    return matrix * torch.tensor(factors, dtype=matrix.dtype, device=matrix.device)
+    factors = [row / column if column > 0 else 0.0 for row in rows for column in columns]
+    return matrix * vector(factors, like=matrix).reshape(len(rows), len(columns))
 
 
 def apply_matrix(
@@ -151,9 +151,13 @@ def _row_times(row: Sequence[Float[Tensor, "*batch"]], axes: Sequence[Float[Tens
     return sum(products[1:], start=products[0]) + row[-1][..., None]
 
 
-def _vector(values: Sequence[float], like: Tensor) -> Tensor:
+def vector(values: Sequence[float], *, like: Tensor) -> Float[Tensor, "values"]:
+    """Numbers, such as a factor an axis, as a tensor beside another one."""
+    if any(isinstance(value, torch.SymInt | torch.SymFloat) for value in values):
+        # Sizes that are symbolic while torch exports: torch.tensor would make them constants of the graph.
+        return torch.stack([torch.full((), value, dtype=like.dtype, device=like.device) for value in values])
     return torch.tensor(values, dtype=like.dtype, device=like.device)
 
 
 def _centre(size: Sequence[int], like: Tensor) -> Tensor:
-    return _vector([(n - 1) / 2 for n in reversed(size)], like)
+    return vector([(n - 1) / 2 for n in reversed(size)], like=like)

@@ -97,7 +97,7 @@ def sample(
             f"much the image shrinks, got {tuple(grid.shape)}."
         )
     with coordinates.full_precision(image.device):
-        points = grid.to(coordinates.point_dtype(image, grid)).expand(max(len(grid), len(image)), *grid.shape[1:])
+        points = grid.to(coordinates.point_dtype(image, grid)).expand(_larger(grid, image), *grid.shape[1:])
         chosen = _choose("grid", image, points, sampling, backend)
         scale = coordinates.half_extents(image.shape[2:], align_corners=align_corners)
         return chosen.sample_grid(image, points, scale, sampling)
@@ -172,7 +172,7 @@ def _warp(
     scale = coordinates.half_extents(sizes_in, align_corners=aligned)
     if isinstance(family, AbstractSpline):
         # theta itself, not its up-cast copy: the control points are rounded as it is, so that the identity stays exact.
-        coefficients = family.coefficients(theta).to(points.dtype) * _vector(scale, points)
+        coefficients = family.coefficients(theta).to(points.dtype) * coordinates.vector(scale, like=points)
         basis = family.grid_basis(size, align_corners=aligned, dtype=points.dtype, device=points.device)
         ratio = coordinates.extent_ratios(sizes_in, size, align_corners=aligned)
         chosen = _choose("basis", image, coefficients, sampling, backend)
@@ -223,7 +223,7 @@ def _check_grid(grid: Tensor, image: Tensor, ndim: int) -> None:
             f"dimensions, got {tuple(grid.shape)}."
         )
     _checks.same_device("grid", grid, image)
-    _checks.batches("grid", len(grid), len(image))
+    _checks.batches("grid", grid.shape[0], image.shape[0])
 
 
 def _flatten_theta(theta: Tensor, family: AbstractTransform, image: Tensor) -> tuple[Tensor, tuple[int, ...]]:
@@ -231,10 +231,15 @@ def _flatten_theta(theta: Tensor, family: AbstractTransform, image: Tensor) -> t
     name = type(family).__name__
     _checks.theta(theta, family.theta_shape, name, alternatives=lambda: _families_of(theta, family.ndim))
     _checks.same_device("theta", theta, image)
-    _checks.batches("theta", len(theta), len(image))
+    _checks.batches("theta", theta.shape[0], image.shape[0])
     leading = theta.shape[: theta.ndim - len(family.theta_shape)]
-    batch = (max(leading[0], len(image)), *leading[1:])
+    batch = (_larger(theta, image), *leading[1:])
     return theta.expand(*batch, *family.theta_shape).reshape(-1, *family.theta_shape), batch
+
+
+def _larger(given: Tensor, image: Tensor) -> int:
+    """The batch of the result. Not by len(), which makes a size that is symbolic while torch exports a constant."""
+    return max(given.shape[0], image.shape[0])
 
 
 def _families_of(theta: Tensor, ndim: int) -> list[str]:
@@ -246,7 +251,3 @@ def _families_of(theta: Tensor, ndim: int) -> list[str]:
 def _choose(op: Op, image: Tensor, points: Tensor, sampling: Sampling, backend: str) -> Backend:
     case = Case(op, image.ndim - 2, image.device.type, image.dtype, points.dtype, sampling)
     return choose(case, backend)
-
-
-def _vector(values: Sequence[float], like: Tensor) -> Tensor:
-    return torch.tensor(values, dtype=like.dtype, device=like.device)

@@ -51,8 +51,8 @@ class Aten:
     ) -> Shaped[Tensor, "T channels *out"]:
         del jacobian
         extents = coordinates.half_extents(image.shape[2:], align_corners=sampling.align_corners)
-        factors = [given / extent if extent else 0.0 for given, extent in zip(scale, extents, strict=True)]
-        scaled = grid * torch.tensor(factors, dtype=grid.dtype, device=grid.device)
+        factors = [given / extent if extent > 0 else 0.0 for given, extent in zip(scale, extents, strict=True)]
+        scaled = grid * coordinates.vector(factors, like=grid)
         flat = scaled.reshape(scaled.shape[0], *(1,) * (image.ndim - 3), -1, image.ndim - 2)
         return _grid_sample(image, flat, sampling).reshape(scaled.shape[0], image.shape[1], *scaled.shape[1:-1])
 
@@ -77,7 +77,7 @@ class Aten:
         sampling: Sampling,
     ) -> Shaped[Tensor, "T channels *size"]:
         points = coordinates.centred_grid(size, dtype=basis.dtype, device=basis.device).flatten(0, -2)
-        positions = points * torch.tensor(ratio, dtype=basis.dtype, device=basis.device) + basis @ coefficients
+        positions = points * coordinates.vector(ratio, like=basis) + basis @ coefficients
         return self.sample_grid(image, positions.reshape(-1, *size, len(size)), (1.0,) * len(size), sampling)
 
 

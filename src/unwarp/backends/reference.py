@@ -34,7 +34,7 @@ class Reference:
         sampling: Sampling,
         jacobian: Float[Tensor, "T *out D D"] | None = None,
     ) -> Shaped[Tensor, "T channels *out"]:
-        positions = grid * torch.tensor(scale, dtype=grid.dtype, device=grid.device)
+        positions = grid * coordinates.vector(scale, like=grid)
         if sampling.antialias and jacobian is None:
             jacobian = of_grid(positions)
         return sample_positions(image, positions, sampling, jacobian)
@@ -61,7 +61,7 @@ class Reference:
         sampling: Sampling,
     ) -> Shaped[Tensor, "T channels *size"]:
         points = coordinates.centred_grid(size, dtype=coefficients.dtype, device=coefficients.device).flatten(0, -2)
-        undisplaced = points * torch.tensor(ratio, dtype=points.dtype, device=points.device)
+        undisplaced = points * coordinates.vector(ratio, like=points)
         positions = undisplaced + basis @ coefficients
         return sample_positions(image, torch.unflatten(positions, 1, tuple(size)), sampling)
 
@@ -76,8 +76,8 @@ def sample_positions(
     kernel = sampling.kernel
     source = kernel.prefilter(_accumulator(image, centred), sampling.padding, align_corners=sampling.align_corners)
     out = centred.shape[1:-1]
-    positions = centred.flatten(1, -2) + torch.tensor(
-        [(n - 1) / 2 for n in reversed(source.shape[2:])], dtype=centred.dtype, device=centred.device
+    positions = centred.flatten(1, -2) + coordinates.vector(
+        [(n - 1) / 2 for n in reversed(source.shape[2:])], like=centred
     )
     undefined = _undefined(positions, sampling)
     safe = torch.where(undefined[..., None], 0, positions)

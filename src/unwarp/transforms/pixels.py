@@ -50,7 +50,7 @@ def pixel_jacobian(
     columns: list[Tensor] = []
     for axis, extent in enumerate(coordinates.half_extents(size_out, align_corners=align_corners)):
         half = coordinates.vector(
-            [0.5 / extent if i == axis and extent else 0.0 for i in range(family.ndim)], like=grid
+            [0.5 / extent if i == axis and extent > 0 else 0.0 for i in range(family.ndim)], like=grid
         )
         if isinstance(family, AbstractDisplacement):
             moved = family.displacement(theta, grid + half) - family.displacement(theta, grid - half)
