@@ -11,7 +11,7 @@ INPUTS := pyproject.toml constraints.txt $(wildcard setup.py csrc/*)
 unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH PIP_USER PIP_TARGET PIP_PREFIX
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types contracts format install install-demo clean
+.PHONY: help demo test lint types contracts format install install-demo clean sanitize huge wheel
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | column -t -s '|'
@@ -35,6 +35,24 @@ contracts: $(VENV)/.dev ## check which package may import which
 format: $(VENV)/.dev ## format the sources
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+# The library is built beside the sources, tested, and replaced by the ordinary one.
+sanitize: $(VENV)/.dev ## run the tests of the C++ ops under AddressSanitizer and UndefinedBehaviorSanitizer
+	UNWARP_CXXFLAGS="-O1 -g1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer" \
+		UNWARP_REQUIRE_BACKENDS=native $(BIN)/python setup.py -q build_ext --build-temp build/sanitize --build-lib build/sanitize/lib
+	LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" ASAN_OPTIONS=detect_leaks=0 \
+		UNWARP_NATIVE_LIBRARY=$$(ls $(CURDIR)/build/sanitize/lib/unwarp/_native*.so) OMP_NUM_THREADS=2 \
+		$(BIN)/python -m pytest tests/backends -k native --timeout 1200
+
+huge: $(VENV)/.dev ## run the test on an image of more than 2^31 elements (10 GiB)
+	UNWARP_HUGE_TESTS=1 $(BIN)/python -m pytest tests/backends/test_native_safety.py -k 2_to_the_31 --timeout 1200
+
+wheel: $(VENV)/.base ## build the wheel and test it in an empty environment
+	UNWARP_REQUIRE_BACKENDS=native $(PIP) wheel --no-build-isolation --no-deps -w dist .
+	rm -rf build/wheel-test && $(PYTHON) -m venv build/wheel-test
+	build/wheel-test/bin/python -m pip install -c constraints.txt torch==2.13.0 numpy
+	build/wheel-test/bin/python -m pip install --no-deps --force-reinstall dist/unwarp-*.whl
+	cd build/wheel-test && bin/python $(CURDIR)/tools/check_wheel.py
 
 install: $(VENV)/.dev ## install everything a developer needs into .venv
 install-demo: $(VENV)/.demo ## install what the demo needs into .venv

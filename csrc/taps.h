@@ -43,16 +43,16 @@ template <class A, int K> UNWARP_INLINE void kernel_weights(Real<A> t, A a, Real
     s[0] = splat<A>(-1);
     s[1] = splat<A>(1);
   } else {
-    // Keys (1981), eq. 4: (a+2)d^3 - (a+3)d^2 + 1 within one pixel, a d^3 - 5a d^2 + 8a d - 4a within two.
-    Real<A> u = 1 - t, far = 1 + t, further = 2 - t;
-    w[0] = ((a * far - 5 * a) * far + 8 * a) * far - 4 * a;
-    w[1] = ((a + 2) * t - (a + 3)) * t * t + 1;
-    w[2] = ((a + 2) * u - (a + 3)) * u * u + 1;
-    w[3] = ((a * further - 5 * a) * further + 8 * a) * further - 4 * a;
-    s[0] = (3 * a * far - 10 * a) * far + 8 * a;
-    s[1] = (3 * (a + 2) * t - 2 * (a + 3)) * t;
-    s[2] = -(3 * (a + 2) * u - 2 * (a + 3)) * u;
-    s[3] = -((3 * a * further - 10 * a) * further + 8 * a);
+    // Keys (1981), eq. 4, in powers of the fraction: exactly (0, 1, 0, 0) on the lattice for every a.
+    Real<A> u = 1 - t;
+    w[0] = a * t * u * u;
+    w[1] = 1 - t * t * ((a + 3) - (a + 2) * t);
+    w[2] = t * (-a + t * ((2 * a + 3) - (a + 2) * t));
+    w[3] = a * t * t * u;
+    s[0] = a * u * (u - 2 * t);
+    s[1] = t * (3 * (a + 2) * t - 2 * (a + 3));
+    s[2] = t * (2 * (2 * a + 3) - 3 * (a + 2) * t) - a;
+    s[3] = a * t * (2 * u - t);
   }
 }
 

@@ -4,9 +4,12 @@ The source is in ``csrc/``. Only this module loads the compiled library.
 """
 
 import importlib
+import os
+import sys
 from collections.abc import Sequence
 from functools import cache
-from importlib import resources
+from importlib import resources, util
+from types import ModuleType
 
 import torch
 from torch import Tensor
@@ -27,15 +30,31 @@ _LARGEST_PLANE = 2**30
 def missing() -> str | None:
     """Load the library, once. ``None``, or why there is none."""
     try:
-        library = importlib.import_module("unwarp._native")
-        library.instruction_set()
+        _load().instruction_set()
     except (ImportError, RuntimeError, OSError) as error:
-        kept = resources.files("unwarp").joinpath("_native_reason.txt")
-        return (
-            kept.read_text(encoding="utf-8").strip() if kept.is_file() else f"the C++ extension does not load ({error})"
-        )
+        return _kept_reason() or f"the C++ extension does not load ({error})"
     native_ops.register("unwarp")
     return None
+
+
+def _load() -> ModuleType:
+    """The library of this installation, or the one that UNWARP_NATIVE_LIBRARY names: a build for the sanitizers."""
+    path = os.environ.get("UNWARP_NATIVE_LIBRARY")
+    if path is None:
+        return importlib.import_module("unwarp._native")
+    spec = util.spec_from_file_location("unwarp._native", path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"UNWARP_NATIVE_LIBRARY: {path} is no extension module")
+    module = util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    sys.modules["unwarp._native"] = module
+    return module
+
+
+def _kept_reason() -> str | None:
+    """What went wrong when the package was built."""
+    kept = resources.files("unwarp").joinpath("_native_reason.txt")
+    return kept.read_text(encoding="utf-8").strip() if kept.is_file() else None
 
 
 class Native:
@@ -110,7 +129,7 @@ def _transformed() -> bool:
     """Whether forward-mode differentiation or a `torch.func` transform is under way."""
     if torch.compiler.is_compiling():
         return False
-    level = forward_ad._current_level  # pyright: ignore[reportPrivateUsage]
+    level = int(forward_ad._current_level)  # pyright: ignore
     return level >= 0 or torch._C._functorch.peek_interpreter_stack() is not None  # pyright: ignore
 
 

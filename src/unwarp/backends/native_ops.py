@@ -6,7 +6,7 @@ recorded (``create_graph=True``), it evaluates the reference's gradient, which t
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import torch
 from torch import Tensor
@@ -20,6 +20,17 @@ KERNELS = ("nearest", "bilinear", "bicubic")
 """Kernel names in the order of the ops' numbers."""
 
 _REFERENCE = Reference()
+
+
+class _Context(Protocol):
+    """What torch hands from the forward to the backward pass."""
+
+    options: list[Any]
+    saved_tensors: tuple[Tensor, ...]
+    needs_input_grad: tuple[bool, ...]
+
+    def save_for_backward(self, *tensors: Tensor) -> None: ...
+
 
 BackwardOp: TypeAlias = Callable[..., tuple[Tensor, Tensor]]
 
@@ -68,35 +79,35 @@ def _empty(image: Tensor, shape: Sequence[Any]) -> Tensor:
     return image.new_empty(list(shape))
 
 
-def _fake_grid(image: Tensor, grid: Tensor, *_: Any) -> Tensor:
+def _fake_grid(image: Tensor, grid: Tensor, *_: object) -> Tensor:
     return _empty(image, (grid.shape[0], image.shape[1], *grid.shape[1:-1]))
 
 
-def _fake_matrix(image: Tensor, matrix: Tensor, size: Sequence[int], *_: Any) -> Tensor:
+def _fake_matrix(image: Tensor, matrix: Tensor, size: Sequence[int], *_: object) -> Tensor:
     return _empty(image, (matrix.shape[0], image.shape[1], *size))
 
 
 def _fake_basis(
-    image: Tensor, coefficients: Tensor, basis: Tensor, ratio: Sequence[float], size: Sequence[int], *_: Any
+    image: Tensor, coefficients: Tensor, basis: Tensor, ratio: Sequence[float], size: Sequence[int], *_: object
 ) -> Tensor:
     del basis, ratio
     return _empty(image, (coefficients.shape[0], image.shape[1], *size))
 
 
-def _fake_backward(grad: Tensor, image: Tensor, theta: Tensor, *arguments: Any) -> tuple[Tensor, Tensor]:
+def _fake_backward(grad: Tensor, image: Tensor, theta: Tensor, *arguments: object) -> tuple[Tensor, Tensor]:
     del grad
     image_needed, theta_needed = arguments[-2:]
     grad_image = _empty(image, image.shape) if image_needed else image.new_empty(0)
     return grad_image, theta.new_empty(theta.shape if theta_needed else (0,))
 
 
-def _save_grid(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+def _save_grid(ctx: _Context, inputs: tuple[Any, ...], output: Tensor) -> None:
     del output
     image, grid, *ctx.options = inputs
     ctx.save_for_backward(image, grid)
 
 
-def _grid_backward(op: BackwardOp, ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+def _grid_backward(op: BackwardOp, ctx: _Context, grad: Tensor) -> tuple[Tensor | None, ...]:
     image, grid = ctx.saved_tensors
     scale, *sampling = ctx.options
 
@@ -107,13 +118,13 @@ def _grid_backward(op: BackwardOp, ctx: Any, grad: Tensor) -> tuple[Tensor | Non
     return *found, *(None,) * len(ctx.options)
 
 
-def _save_matrix(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+def _save_matrix(ctx: _Context, inputs: tuple[Any, ...], output: Tensor) -> None:
     del output
     image, matrix, *ctx.options = inputs
     ctx.save_for_backward(image, matrix)
 
 
-def _matrix_backward(op: BackwardOp, ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+def _matrix_backward(op: BackwardOp, ctx: _Context, grad: Tensor) -> tuple[Tensor | None, ...]:
     image, matrix = ctx.saved_tensors
     size, *sampling = ctx.options
 
@@ -124,13 +135,13 @@ def _matrix_backward(op: BackwardOp, ctx: Any, grad: Tensor) -> tuple[Tensor | N
     return *found, *(None,) * len(ctx.options)
 
 
-def _save_basis(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+def _save_basis(ctx: _Context, inputs: tuple[Any, ...], output: Tensor) -> None:
     del output
     image, coefficients, basis, *ctx.options = inputs
     ctx.save_for_backward(image, coefficients, basis)
 
 
-def _basis_backward(op: BackwardOp, ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+def _basis_backward(op: BackwardOp, ctx: _Context, grad: Tensor) -> tuple[Tensor | None, ...]:
     image, coefficients, basis = ctx.saved_tensors
     ratio, size, *sampling = ctx.options
 
@@ -142,7 +153,7 @@ def _basis_backward(op: BackwardOp, ctx: Any, grad: Tensor) -> tuple[Tensor | No
 
 
 def _gradients(
-    ctx: Any,
+    ctx: _Context,
     grad: Tensor,
     inputs: tuple[Tensor, Tensor],
     options: Sequence[Any],
@@ -150,7 +161,7 @@ def _gradients(
     reference: Callable[[Tensor, Tensor], Tensor],
 ) -> tuple[Tensor | None, Tensor | None]:
     """Gradients of image and theta: by the op, or where they are to be differentiated in turn by the reference."""
-    needed: tuple[bool, bool] = ctx.needs_input_grad[:2]
+    needed = ctx.needs_input_grad[:2]
     if not torch.is_grad_enabled():
         found = op(grad, *inputs, *options, *needed)
     else:
@@ -161,8 +172,9 @@ def _gradients(
 
 
 def _sampling(options: Sequence[Any]) -> Sampling:
-    kernel, a, mode, fill, align_corners = options
+    kernel, a, mode = int(options[0]), float(options[1]), int(options[2])
+    fill: Tensor | None = options[3]
     resolved = resolve(KERNELS[kernel])
     if cubic_a(resolved) != a:
         resolved = type(resolved)(a)  # pyright: ignore[reportCallIssue]
-    return Sampling(resolved, padding.MODES[mode], fill, align_corners)
+    return Sampling(resolved, padding.MODES[mode], fill, bool(options[4]))

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from unwarp.cli import data, demo, evaluate, figure, info, train
+from unwarp.cli import bench, data, demo, evaluate, figure, info, train
 
 __all__ = ["app"]
 
@@ -29,4 +29,5 @@ app.command()(evaluate.evaluate)
 app.command()(figure.figure)
 app.add_typer(data.app, name="data")
 app.command()(demo.demo)
+app.command()(bench.bench)
 app.command()(info.info)

@@ -1,0 +1,34 @@
+"""`unwarp bench`: how fast the ops are here, beside other libraries."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from unwarp.errors import DataError, OptionError
+
+__all__ = ["bench"]
+
+
+def bench(
+    what: Annotated[str, typer.Argument(help="What to time: cpu.")] = "cpu",
+    seconds: Annotated[float, typer.Option(help="Time for each line of the table.")] = 2.0,
+    only: Annotated[list[str] | None, typer.Option(help="A job to run; again for more. All by default.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the JSON and the plot.")] = None,
+) -> None:
+    """Time unwarp, torch, kornia, OpenCV, MONAI and scipy in one run, each where it is installed."""
+    folder = Path(__file__).parents[3] / "benchmarks"
+    known = sorted(path.stem for path in folder.glob("*.py") if path.stem in ("cpu", "gpu"))
+    if not known:
+        raise DataError("bench: the benchmarks are not part of an installed package. Run this in a clone of unwarp.")
+    if what not in known:
+        raise OptionError(f"bench: expected one of {', '.join(known)}, got {what!r}.")
+    arguments = ["--seconds", str(seconds)]
+    if only:
+        arguments += ["--only", *only]
+    if out is not None:
+        arguments += ["--out", str(out)]
+    # A process of its own: nothing that this one has imported or allocated takes part in the timing.
+    raise typer.Exit(subprocess.run([sys.executable, str(folder / f"{what}.py"), *arguments], check=False).returncode)
