@@ -27,6 +27,7 @@ FLAGS = [
 ]  # fmt: skip
 AVX2 = ["-mavx2", "-mfma", "-mf16c"]
 INSTRUCTIONS = {
+    "baseline_cpu.cpp": ["-O2"],  # for x86 processors from before 2013: half the time to compile
     "avx2_cpu.cpp": AVX2,
     "avx512_cpu.cpp": [*AVX2, "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl"],
 }
