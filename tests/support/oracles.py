@@ -21,9 +21,14 @@ def torch_sample(image: Tensor, grid: Tensor, *, mode: str, padding_mode: str, a
     )
 
 
+def torch_grid(theta: Tensor, size: Sequence[int], *, align_corners: bool) -> Tensor:
+    """Torch's `affine_grid`, past the warning that axes of one pixel with align_corners once meant something else."""
+    return torch.affine_grid_generator(theta, [len(theta), 1, *size], align_corners)
+
+
 def torch_affine(image: Tensor, theta: Tensor, size: Sequence[int], *, align_corners: bool, **options: str) -> Tensor:
     """Torch's `affine_grid` followed by its `grid_sample`."""
-    grid = functional.affine_grid(theta, [len(theta), 1, *size], align_corners=align_corners)
+    grid = torch_grid(theta, size, align_corners=align_corners)
     return torch_sample(image, grid, align_corners=align_corners, **options)
 
 
