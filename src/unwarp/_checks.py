@@ -234,8 +234,8 @@ def _as_tensor(value: Any, like: Tensor) -> Tensor:
 
 def _holds(dtype: torch.dtype, filled: Tensor) -> bool:
     """Whether an image of this dtype can have these values; a fraction is rounded, but not to a whole number."""
-    if dtype.is_complex or (dtype.is_floating_point and not filled.is_complex()):
-        return True
+    if dtype.is_complex or filled.is_complex() or dtype.is_floating_point:
+        return dtype.is_complex or not filled.is_complex()
     return bool((filled.to(dtype) == filled).all())
 
 

@@ -94,7 +94,7 @@ def sample(
     if antialias and grid.ndim != ndim + 2:
         raise ShapeError(
             f"grid: with antialias expected (batch, *out, {ndim}) with {ndim} output axes, whose neighbours tell how "
-            f"much the image shrinks, got {tuple(grid.shape)}."
+            f"much the image shrinks, got {tuple(grid.shape)}. Use antialias=False, or a grid of {ndim} axes."
         )
     with coordinates.full_precision(image.device):
         points = grid.to(coordinates.point_dtype(image, grid)).expand(_larger(grid, image), *grid.shape[1:])
@@ -219,8 +219,8 @@ def _check_grid(grid: Tensor, image: Tensor, ndim: int) -> None:
     _checks.floating("grid", grid)
     if grid.ndim < 2 or grid.shape[-1] != ndim or 0 in grid.shape:
         raise ShapeError(
-            f"grid: expected (batch, *out, {ndim}) with positions in x, y, z order for an image of {ndim} spatial "
-            f"dimensions, got {tuple(grid.shape)}."
+            f"grid: expected (batch, *out, {ndim}) for an image of {ndim} spatial dimensions, got {tuple(grid.shape)}. "
+            "Positions are in x, y, z order, as those of unwarp.make_grid(size)[None]."
         )
     _checks.same_device("grid", grid, image)
     _checks.batches("grid", grid.shape[0], image.shape[0])

@@ -41,7 +41,7 @@ def resolve(mode: str | AbstractKernel) -> AbstractKernel:
     """
     if isinstance(mode, AbstractKernel):
         return mode
-    name = _ALIASES.get(mode, mode)
+    name = _ALIASES.get(mode, mode) if isinstance(mode, str) else None  # pyright: ignore[reportUnnecessaryIsInstance]
     if name not in _KERNELS:
         raise OptionError(
             f"mode: expected one of {', '.join(MODES)} or a kernel, got {mode!r}.{nearest_names(mode, MODES)}"

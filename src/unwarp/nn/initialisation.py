@@ -33,7 +33,7 @@ class _LazyRegression(nn.LazyLinear):
         self._identity = identity
 
     def reset_parameters(self) -> None:
-        if not is_lazy(self.weight):
+        if self.in_features > 0:  # torch calls this once before as well, to make a layer of no inputs
             _start_at(self, self._identity)
 
 

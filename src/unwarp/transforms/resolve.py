@@ -59,9 +59,9 @@ def resolve(transform: str | AbstractTransform, ndim: int) -> AbstractTransform:
                 f"Use {type(transform).__name__}(ndim={ndim})."
             )
         return transform
-    if transform not in TRANSFORMS:
+    if not isinstance(transform, str) or transform not in TRANSFORMS:  # pyright: ignore[reportUnnecessaryIsInstance]
         known = ", ".join(TRANSFORMS)
-        hint = nearest_names(transform, TRANSFORMS)
+        hint = f" Use {transform.__name__}()." if isinstance(transform, type) else nearest_names(transform, TRANSFORMS)
         raise OptionError(f"transform: expected one of {known} or a transform, got {transform!r}.{hint}")
     _make_once(transform, ndim)
     return _shared[transform, ndim]
