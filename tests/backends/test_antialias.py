@@ -109,7 +109,7 @@ def test_families_agree_on_a_map_they_share(family):
 def test_gradients(kernel, ndim):
     size, out = {1: ((19,), (4,)), 2: ((11, 10), (3, 2)), 3: ((5, 6, 4), (2, 1, 2))}[ndim]
     x = image(size, batch=1, channels=1, dtype=torch.float64).requires_grad_()
-    theta = SHRINK[ndim][:1].double().requires_grad_()
+    theta = (SHRINK[ndim][:1].double() * 1.0137).requires_grad_()  # off the kinks of the linear kernel
 
     def warp(x, theta):
         return unwarp.warp(x, theta, "affine", out, mode=kernel, padding_mode="border", antialias=True)
@@ -153,13 +153,12 @@ def test_batches_of_windows_of_many_sizes_and_chunks(monkeypatch):
 
 
 def test_k_warps_of_each_image_and_channels():
-    x, theta = image((16, 12), batch=2, channels=3), SHRINK[2].repeat(2, 3, 1, 1)[:2]
-    together = unwarp.warp(
-        x, theta.view(2, 3, 2, 3) if theta.numel() == 36 else theta, "affine", (4, 4), antialias=True
-    )
+    x = image((16, 12), batch=2, channels=3)
+    theta = SHRINK[2][:, None] + 0.1 * torch.randn(2, 3, 2, 3, generator=generator())
+    together = unwarp.warp(x, theta, "affine", (4, 4), antialias=True)
     for n in range(2):
         for k in range(3):
-            alone = unwarp.warp(x[n : n + 1], theta.view(2, 3, 2, 3)[n, k][None], "affine", (4, 4), antialias=True)
+            alone = unwarp.warp(x[n : n + 1], theta[n, k][None], "affine", (4, 4), antialias=True)
             assert_matches(together[n, k], alone[0], "rearranged")
 
 

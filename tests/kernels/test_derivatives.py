@@ -24,7 +24,7 @@ def test_jacobians_by_both_modes_and_autograd(kernel):
     x, theta = image((6, 5), batch=1, channels=1, dtype=torch.float64), THETA[0].double()
 
     def warp(theta):
-        return unwarp.warp(x, theta[None], "affine", (3, 4), mode=kernel)
+        return unwarp.warp(x, theta[None], "affine", (3, 4), backend="reference", mode=kernel)
 
     by_reverse = torch.func.jacrev(warp)(theta)
     assert_matches(by_reverse, torch.autograd.functional.jacobian(warp, theta), "oracle")
@@ -39,13 +39,13 @@ def test_vmap_over_theta_and_over_images(kernel):
     x = image((6, 5), batch=2, channels=2)
 
     def warp(x, theta):
-        return unwarp.warp(x[None], theta[None], "affine", (4, 3), mode=kernel)[0]
+        return unwarp.warp(x[None], theta[None], "affine", (4, 3), backend="reference", mode=kernel)[0]
 
-    expected = unwarp.warp(x, THETA, "affine", (4, 3), mode=kernel)
+    expected = unwarp.warp(x, THETA, "affine", (4, 3), backend="reference", mode=kernel)
     assert_matches(torch.func.vmap(warp)(x, THETA), expected, "rearranged")
     assert_matches(
         torch.func.vmap(warp, (None, 0))(x[0], THETA),
-        unwarp.warp(x[:1], THETA, "affine", (4, 3), mode=kernel),
+        unwarp.warp(x[:1], THETA, "affine", (4, 3), backend="reference", mode=kernel),
         "rearranged",
     )
 
@@ -64,7 +64,7 @@ def test_compiles_to_one_graph(kernel, padding, ndim):
     mode = mode_of(kernel)
 
     def warp(x, theta):
-        return unwarp.warp(x, theta, "affine", 4, mode=mode, padding_mode=padding)
+        return unwarp.warp(x, theta, "affine", 4, backend="reference", mode=mode, padding_mode=padding)
 
     torch.compiler.reset()
     compiled = torch.compile(warp, fullgraph=True, backend="aot_eager")(x, theta)
@@ -80,7 +80,7 @@ def test_compiles_to_one_graph(kernel, padding, ndim):
 class _Warp(nn.Module):
     def __init__(self, mode):
         super().__init__()
-        self.sampler = unwarp.nn.Sampler(mode=mode)
+        self.sampler = unwarp.nn.Sampler(mode=mode, backend="reference")
 
     def forward(self, x, theta):
         return self.sampler.warp(x, theta, unwarp.transforms.resolve("affine", 2), (4, 3))
@@ -98,9 +98,11 @@ def test_exports(kernel):
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_autocast_changes_nothing(kernel, dtype):
     x = image((40, 41), batch=2, channels=1)
-    expected = unwarp.warp(x, THETA, "affine", mode=kernel)
+    expected = unwarp.warp(x, THETA, "affine", backend="reference", mode=kernel)
     with torch.autocast("cpu", dtype=dtype):
-        assert_same(unwarp.warp(x, THETA, "affine", mode=kernel), expected)
-        half = unwarp.warp(x.to(dtype), THETA, "affine", mode=kernel)
+        assert_same(unwarp.warp(x, THETA, "affine", backend="reference", mode=kernel), expected)
+        half = unwarp.warp(x.to(dtype), THETA, "affine", backend="reference", mode=kernel)
     assert half.dtype == dtype
-    assert_matches(half, unwarp.warp(x.to(dtype).float(), THETA, "affine", mode=kernel).to(dtype), "rounded")
+    assert_matches(
+        half, unwarp.warp(x.to(dtype).float(), THETA, "affine", backend="reference", mode=kernel).to(dtype), "rounded"
+    )
