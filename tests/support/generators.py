@@ -63,3 +63,9 @@ def off_lattice_grid(
         scale = (n - 1) / 2 if align_corners else n / 2
         axes.append((half_pixel - (n - 1) / 2) / (scale or 1.0))
     return torch.stack(axes, dim=-1).to(dtype)
+
+
+def theta_near_identity_matrix(batch: int, *, dtype: torch.dtype = torch.float32, seed: int = 0) -> Tensor:
+    """``(batch, 2, 3)`` affine matrices in pixels: turned, zoomed and shifted by up to about a pixel in four."""
+    drawn = torch.randn(batch, 2, 3, generator=generator(seed), dtype=torch.float64)
+    return (torch.eye(2, 3, dtype=torch.float64) + 0.2 * drawn).to(dtype)

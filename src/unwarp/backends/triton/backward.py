@@ -31,7 +31,7 @@ def scatter(image, fixed, where, values, multiplier, mask, SCATTER: tl.constexpr
     if SCATTER == FLOATING:
         tl.atomic_add(image + where, values, mask, sem="relaxed")
     else:
-        finite = (values - values) == 0.0
+        finite = tl.abs(values) < float("inf")
         units = tl.where(finite, values.to(tl.float64) * multiplier, 0.0).to(tl.int64)
         tl.atomic_add(fixed + where, units, mask & finite, sem="relaxed")
         tl.atomic_add(image + where, values, mask & (finite == 0), sem="relaxed")

@@ -26,7 +26,10 @@ def channel_lanes(first, BC: tl.constexpr, LAST: tl.constexpr):
 @triton.jit
 def existing(valid, channel, channels, LAST: tl.constexpr):
     """Which elements of valid pixels exist."""
-    return channel < tl.where(column(valid, LAST), channels, 0)
+    if LAST:
+        return valid[:, None] & (channel < channels)
+    else:
+        return channel < tl.where(valid, channels, 0)
 
 
 @triton.jit

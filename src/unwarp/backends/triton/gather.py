@@ -162,13 +162,12 @@ def gather_kernel(
         entries = load_matrix(matrices + warp * ROWS, D, D)
         upstream = grad + warp * channels * out_plane
         reach = reaches(entries, size_in, size_out, KERNEL, D)
-        drift = tl.zeros_like(pixel[0])
-        for i in tl.static_range(ROWS):
-            drift += entries[i] - entries[i]
+        searched = valid
+        for i in tl.static_range(ROWS):  # no sample reads anything where the matrix is not finite
+            searched = searched & (tl.abs(tl.zeros_like(pixel[0]) + entries[i]) < float("inf"))
         offsets = ()
         for axis in tl.static_range(D):
             offsets = offsets + (pixel[axis] - (size_in[axis] - 1) * 0.5 - entries[axis * (D + 1) + D],)
-        searched = valid & (drift == 0.0)  # no sample reads anything where the matrix is not finite
         y_first = tl.zeros_like(index[0])
         y_last = y_first
         z_first = y_first

@@ -13,7 +13,6 @@ from unwarp import padding as paddings
 from unwarp.backends.triton import backward, forward, gather, memory, tiles
 
 GRID, MATRIX, BASIS = range(3)
-_LINEAR, _CUBIC = 1, 2
 _ZEROS, _FILL = paddings.MODES.index("zeros"), paddings.MODES.index("fill")
 _TAPS = (1, 2, 4)
 _WIDE = 2**31
@@ -52,10 +51,10 @@ class Points:
 def run_forward(image: Tensor, points: Points, options: Options) -> Tensor:
     """Sample: ``(T, C, *size)``."""
     last = memory.prefers_channels_last(image)
-    source, theta, basis = memory.dense(image, last=last), _dense_theta(points), _terms_first(points)
+    source, theta, basis = memory.dense(image, last=last), memory.dense(points.theta, last=False), _terms_first(points)
     warps, channels = theta.shape[0], image.shape[1]
     out = memory.empty((warps, channels, *points.size), image, last=last)
-    tile = _tile(points.size, channels, options, last=last)
+    tile = _tile(points.size, channels, taps=_taps(image, options), sums=1, last=last)
     count = _tile_count(points.size, tile)
     share = tiles.channels_a_program(channels, tile.step, count * warps)
     groups = -(-channels // share)
@@ -113,7 +112,7 @@ def _gather_image(upstream: Tensor, image: Tensor, points: Points, options: Opti
     matrices = points.theta.contiguous()
     images, channels = image.shape[:2]
     grad_image = memory.empty(image.shape, image, last=last)
-    tile = _tile(image.shape[2:], channels, options, last=last, taps=1)
+    tile = _tile(image.shape[2:], channels, taps=1, sums=1, last=last)
     count = _tile_count(image.shape[2:], tile)
     groups = -(-channels // tile.step)
     constants = _constants(image, options, tile)
@@ -146,9 +145,10 @@ def _scatter(
     *,
     last: bool,
 ) -> tuple[Tensor, Tensor]:
-    source, theta, basis = memory.dense(image, last=last), _dense_theta(points), _terms_first(points)
+    source, theta, basis = memory.dense(image, last=last), memory.dense(points.theta, last=False), _terms_first(points)
     warps, channels = theta.shape[0], image.shape[1]
-    tile = _tile(points.size, channels, options, last=last)
+    taps = _taps(image, options)
+    tile = _tile(points.size, channels, taps=taps, sums=taps, last=last)
     count = _tile_count(points.size, tile)
     share = channels
     if points.op != GRID or not theta_needed:
@@ -161,7 +161,7 @@ def _scatter(
         total = memory.empty(image.shape, image, last=last, dtype=theta.dtype).zero_()
     if mode == 2:
         fixed = torch.zeros_like(total, dtype=torch.int64)
-        multipliers = _multipliers(upstream, image.shape[0], math.prod(points.size) * _taps(image, options))
+        multipliers = _multipliers(upstream, image.shape[0], math.prod(points.size) * taps)
     if theta_needed:
         shape = theta.shape if points.op == GRID else (warps, count * groups, *theta.shape[1:])
         parts = torch.empty(shape, dtype=theta.dtype, device=theta.device)
@@ -233,9 +233,8 @@ def _taps(image: Tensor, options: Options) -> int:
     return _TAPS[options.kernel] ** (image.ndim - 2)
 
 
-def _tile(size: Sequence[int], channels: int, options: Options, *, last: bool, taps: int | None = None) -> tiles.Tile:
-    reads = _TAPS[options.kernel] ** len(size) if taps is None else taps
-    return tiles.tile(size[-1], math.prod(size[:-1]), channels, taps=reads, last=last)
+def _tile(size: Sequence[int], channels: int, *, taps: int, sums: int, last: bool) -> tiles.Tile:
+    return tiles.tile(size[-1], math.prod(size[:-1]), channels, taps=taps, sums=sums, last=last)
 
 
 def _tile_count(size: Sequence[int], tile: tiles.Tile) -> int:
@@ -252,12 +251,6 @@ def _factors(scale: Sequence[float]) -> tuple[float, ...]:
     padded = [*scale, *(0.0,) * (3 - len(scale))]
     rounded = [c_float(factor).value for factor in padded]
     return (*rounded, *(exact - near for exact, near in zip(padded, rounded, strict=True)))
-
-
-def _dense_theta(points: Points) -> Tensor:
-    """Theta with each warp's part in one block; an expanded batch of grids stays expanded."""
-    theta = points.theta
-    return theta if theta[0].is_contiguous() else theta.contiguous()
 
 
 def _terms_first(points: Points) -> Tensor | None:

@@ -30,19 +30,20 @@ class Tile:
         return self.channels * self.unroll
 
 
-def tile(width: int, rows: int, channels: int, *, taps: int, last: bool) -> Tile:
+def tile(width: int, rows: int, channels: int, *, taps: int, sums: int, last: bool) -> Tile:
     """The tile for a plane of ``rows`` rows.
 
     Args:
         taps: pixels each sample reads.
+        sums: sums that each pixel and channel keeps in registers.
         last: whether channels lie next to one another.
     """
     if not last:
         across = power_of_two(width, 32)
         return Tile(power_of_two(rows, LANES // across), across, 1, min(channels, 4) if taps <= 8 else 1)
-    # More values a thread than this would not fit its registers.
+    # 8 values a thread, read 4 at a time, where that leaves registers for the sums.
     together = power_of_two(channels, 32)
-    pixels = (1024 if taps <= 8 else 256) // together
+    pixels = (1024 if sums == 1 and taps <= 8 else 512 if taps <= 8 else 256) // together
     across = power_of_two(width, min(16, pixels))
     return Tile(power_of_two(rows, pixels // across), across, together, 1)
 

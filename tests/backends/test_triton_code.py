@@ -1,0 +1,157 @@
+"""The kernels as code for a GPU: they compile for one, and torch.compile sees them. Needs no GPU."""
+
+import re
+
+import pytest
+import torch
+from unwarp import kernels
+from unwarp.backends import Sampling
+from unwarp.backends.triton import Triton
+
+triton = pytest.importorskip("triton")
+from triton.backends.compiler import GPUTarget  # noqa: E402
+from unwarp.backends.triton import launch, ops  # noqa: E402
+
+HOPPER = GPUTarget("cuda", 90, 32)
+NAMES = {torch.float32: "fp32", torch.float64: "fp64", torch.bfloat16: "bf16", torch.int64: "i64"}
+
+pytestmark = pytest.mark.filterwarnings("ignore:TRITON_DEFAULT_FP_FUSION")
+
+
+class Compiled:
+    """Stands in for `wrap_triton`: compiles what would be launched, with the arguments' own types."""
+
+    def __init__(self):
+        self.code = []
+
+    def __call__(self, kernel):
+        self.kernel = kernel
+        return self
+
+    def __getitem__(self, grid):
+        return self.compile
+
+    def compile(self, *arguments, **constants):
+        names = [parameter.name for parameter in self.kernel.params]
+        given = dict(zip(names, arguments, strict=False)) | constants
+        ones = {name: 1 for name, value in given.items() if name not in constants and type(value) is int and value == 1}
+        constants |= ones
+        signature = {name: "constexpr" if name in constants else type_name(given[name]) for name in names}
+        aligned = {
+            (i,): [["tt.divisibility", 16]]
+            for i, name in enumerate(names)
+            if signature[name][0] == "*" or (signature[name] == "i32" and given[name] % 16 == 0)
+        }
+        source = triton.compiler.ASTSource(self.kernel, signature, constants, attrs=aligned)
+        self.code.append(triton.compile(source, target=HOPPER).asm)
+
+
+def type_name(value):
+    if isinstance(value, torch.Tensor):
+        return f"*{NAMES[value.dtype]}"
+    return "fp32" if isinstance(value, float) else "i64" if value >= 2**31 else "i32"
+
+
+@pytest.fixture
+def compiled(monkeypatch):
+    recorder = Compiled()
+    monkeypatch.setattr(launch, "wrap_triton", recorder)
+    return recorder
+
+
+def problem(kind, *, channels=3, dtype=torch.float32, points=torch.float32, last=False):
+    image = torch.zeros(2, channels, 48, 64, dtype=dtype)
+    image = image.to(memory_format=torch.channels_last) if last else image
+    if kind == "basis":
+        theta, basis = torch.zeros(2, 16, 2, dtype=points), torch.zeros(48 * 64, 16, dtype=points)
+        return image, launch.Points(launch.BASIS, theta, (48, 64), (1.0, 1.0), basis)
+    if kind == "grid":
+        return image, launch.Points(launch.GRID, torch.zeros(2, 48, 64, 2, dtype=points), (48, 64), (1.0, 1.0))
+    return image, launch.Points(launch.MATRIX, torch.eye(2, 3, dtype=points).repeat(2, 1, 1), (48, 64), ())
+
+
+def options(padding=0):
+    return launch.Options(1, 0.0, padding, None, False)
+
+
+def test_affine_maps_collect_the_images_gradient_without_atomics(compiled):
+    image, points = problem("matrix")
+    launch.run_backward(image, image, points, options(), image_needed=True, theta_needed=True)
+    assert len(compiled.code) == 2
+    assert not any(re.search(r"\b(atom|red)\.", code["ptx"]) for code in compiled.code)
+
+
+def test_other_maps_scatter_it(compiled):
+    image, points = problem("basis")
+    launch.run_backward(image, image, points, options(1), image_needed=True, theta_needed=True)
+    (code,) = compiled.code
+    assert "global.add.f32" in code["ptx"].replace(".gpu", "").replace(".relaxed", "")
+
+
+def test_deterministic_sums_are_in_integers(compiled):
+    torch.use_deterministic_algorithms(True)
+    try:
+        image, points = problem("grid")
+        launch.run_backward(image, image, points, options(), image_needed=True, theta_needed=False)
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert "global.add.u64" in compiled.code[0]["ptx"].replace(".gpu", "").replace(".relaxed", "")
+
+
+def test_channels_last_moves_sixteen_bytes_at_a_time(compiled):
+    image, points = problem("matrix", channels=64, last=True)
+    launch.run_forward(image, points, options())
+    ptx = compiled.code[0]["ptx"]
+    assert ptx.count("ld.global.v4") >= 4
+    assert "st.global.v4" in ptx
+    assert "ld.local" not in ptx
+
+
+@pytest.mark.parametrize(("dtype", "points"), [(torch.bfloat16, torch.float32), (torch.float64, torch.float64)])
+def test_dtypes(dtype, points, compiled):
+    image, where = problem("matrix", dtype=dtype, points=points)
+    launch.run_forward(image, where, options(2))
+    assert ("f64" in compiled.code[0]["ptx"]) == (points == torch.float64)
+
+
+def test_offsets_of_64_bits_where_32_do_not_reach(compiled, monkeypatch):
+    image, points = problem("matrix")
+    launch.run_forward(image, points, options())
+    monkeypatch.setattr(launch, "_WIDE", 1000)
+    launch.run_forward(image, points, options())
+    narrow, wide = (code["ttir"].count("extsi") for code in compiled.code)
+    assert wide > narrow
+
+
+class Driver:
+    """Tells torch which GPU to think of."""
+
+    def get_current_target(self):
+        return HOPPER
+
+
+@pytest.mark.parametrize("padding_mode", ["zeros", "border"])
+def test_torch_compile_sees_the_kernels(padding_mode, monkeypatch):
+    from functorch.compile import make_boxed_func
+    from torch._dynamo.backends.common import aot_autograd
+
+    monkeypatch.setattr(triton.runtime.driver, "_active", Driver())
+    graphs = []
+    how = Sampling(kernels.resolve("bilinear"), padding_mode)
+
+    def record(graph, inputs):
+        graphs.append([str(node.target) for node in graph.graph.nodes])
+        shapes = [node.meta["val"].shape for node in graph.graph.output_node().args[0]]
+        return make_boxed_func(lambda *given: [torch.zeros(shape) for shape in shapes])
+
+    def warp(image, matrix):
+        return Triton().warp_matrix(image, matrix, (5, 6), how)
+
+    assert ops.NAMESPACE in str(torch.ops.unwarp_triton.warp_matrix.default)
+    torch.compiler.reset()
+    image, matrix = torch.zeros(2, 3, 8, 9, requires_grad=True), torch.eye(2, 3).repeat(4, 1, 1).requires_grad_()
+    torch.compile(warp, backend=aot_autograd(fw_compiler=record), fullgraph=True)(image, matrix).sum().backward()
+    torch.compiler.reset()
+    seen = [sum("triton_kernel_wrapper" in target for target in graph) for graph in graphs]
+    assert seen == ([1, 2] if padding_mode == "zeros" else [1, 1])
+    assert not any("clone" in target for graph in graphs for target in graph)
