@@ -81,6 +81,12 @@ def test_best_checkpoint_is_the_best_epochs(run, make_module):
     assert read_checkpoint(outcome.last).about == {"made": "by a test"}
 
 
+def test_last_checkpoint_is_the_last_epoch_though_an_earlier_one_is_best(tmp_path, make_module, make_data, fit_small):
+    outcome = fit_small(make_module(lr=1e-20), make_data(), tmp_path)
+    assert len({row["val_error"] for row in outcome.history}) == 1
+    assert (read_checkpoint(outcome.best).epoch, read_checkpoint(outcome.last).epoch) == (1, 2)
+
+
 def test_test_error_counts_wrong_answers(run, make_data):
     _, module, _ = run
     data = make_data()
@@ -93,9 +99,7 @@ def test_non_finite_loss_stops_at_once_and_names_theta(tmp_path, make_module, ma
     module = make_module()
     with torch.no_grad():
         module.model.transformer.regression.bias[2] = torch.nan
-    with pytest.raises(
-        TrainingError, match=r"got nan in epoch 1, step 1\. theta of .* was from 0 to 1, 32 of"
-    ):
+    with pytest.raises(TrainingError, match=r"got nan in epoch 1, step 1\. theta of .* was from 0 to 1, 32 of"):
         fit_small(module, make_data(), tmp_path)
     assert not (tmp_path / "checkpoints").exists()
 

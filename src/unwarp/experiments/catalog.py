@@ -57,6 +57,7 @@ BUDGETS: dict[str, dict[str, Any]] = {
     "quick": {"training.epochs": 5},
     "standard": {},
     "paper": {
+        "data.batch_size": 256,
         "training.recipe": "published",
         "training.steps": 150_000,
         "training.lr": 0.01,

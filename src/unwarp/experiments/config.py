@@ -26,7 +26,7 @@ class DataConfig:
     distortion: Literal["r", "rts", "p", "e", "tc"]
     source: Literal["full", "packaged"] = "full"
     validation: int = 5000
-    batch_size: int = 256
+    batch_size: int = 64
 
     def __post_init__(self) -> None:
         _at_least("data.validation", self.validation, 1)
@@ -88,7 +88,7 @@ class TrainingConfig:
     recipe: Literal["modern", "published"] = "modern"
     epochs: int = 20
     steps: int = 0
-    lr: float = 0.003
+    lr: float = 0.005
     weight_decay: float = 0.0
     warmup: float = 0.05
     localiser_lr_scale: float = 1.0

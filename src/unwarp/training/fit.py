@@ -75,7 +75,7 @@ def fit(
     if resume is not None:
         load_weights(module.model, read_checkpoint(resume))  # a misfit is refused before anything is written
     history = History()
-    callbacks: list[Callback] = [ThetaStatistics(), history, _checkpoints(folder)]
+    callbacks: list[Callback] = [ThetaStatistics(), history, *_checkpoints(folder)]
     if progress:
         callbacks.append(ProgressBar(refresh_rate=10))
     with _quiet(), _interruptible():
@@ -102,17 +102,14 @@ def test_error(
     return figures["test_error"]
 
 
-def _checkpoints(folder: Path) -> ModelCheckpoint:
-    callback = ModelCheckpoint(
-        folder / CHECKPOINTS,
-        filename=BEST,
-        monitor="val_error",
-        save_last=True,
-        save_on_train_epoch_end=True,  # after the epoch's history row, which the checkpoint carries
-        enable_version_counter=False,
-    )
-    callback.CHECKPOINT_NAME_LAST = LAST
-    return callback
+def _checkpoints(folder: Path) -> tuple[ModelCheckpoint, ModelCheckpoint]:
+    """Keep the best epoch and, for resuming, the last: second, so that it carries what the first one knows."""
+    common: dict[str, Any] = {
+        "dirpath": folder / CHECKPOINTS,
+        "enable_version_counter": False,
+        "save_on_train_epoch_end": True,  # after the epoch's history row, which the checkpoint carries
+    }
+    return ModelCheckpoint(filename=BEST, monitor="val_error", **common), ModelCheckpoint(filename=LAST, **common)
 
 
 def _common(precision: Precision, device: torch.device, *, progress: bool) -> dict[str, Any]:
