@@ -7,7 +7,6 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
-from functools import cache
 from importlib import resources, util
 from types import ModuleType
 
@@ -26,9 +25,8 @@ _LARGEST_PLANE = 2**30
 """Pixels an image may have before float32 coordinates and 32-bit indices no longer reach every one."""
 
 
-@cache
-def missing() -> str | None:
-    """Load the library, once. ``None``, or why there is none."""
+def _loading_failure() -> str | None:
+    """Load the library. ``None``, or why there is none."""
     try:
         _load().instruction_set()
     except (ImportError, RuntimeError, OSError) as error:
@@ -57,6 +55,10 @@ def _kept_reason() -> str | None:
     return kept.read_text(encoding="utf-8").strip() if kept.is_file() else None
 
 
+_MISSING = _loading_failure()
+"""Found once, at import: a compiled graph must not load libraries."""
+
+
 class Native:
     """The C++ ops. First derivatives are their own; forward mode, vmap and higher derivatives use the reference."""
 
@@ -66,7 +68,7 @@ class Native:
         self._reference = Reference()
 
     def missing(self) -> str | None:
-        return missing()
+        return _MISSING
 
     def refuses(self, case: Case) -> str | None:
         sampling = case.sampling
@@ -93,8 +95,13 @@ class Native:
         del jacobian
         if _transformed():
             return self._reference.sample_grid(image, grid, scale, sampling)
-        grid = _wide_enough(grid, image)
-        return torch.ops.unwarp.sample_grid.default(image, grid, scale, *_options(sampling, grid))
+        theta = _wide_enough(grid, image)
+        if grid.ndim == image.ndim:
+            return torch.ops.unwarp.sample_grid.default(image, theta, scale, *_options(sampling, theta))
+        # Any number of output axes: to the op they are one row.
+        row = theta.reshape(len(grid), *(1,) * (image.ndim - 3), -1, grid.shape[-1])
+        sampled = torch.ops.unwarp.sample_grid.default(image, row, scale, *_options(sampling, theta))
+        return sampled.reshape(*sampled.shape[:2], *grid.shape[1:-1])
 
     def warp_matrix(
         self,
