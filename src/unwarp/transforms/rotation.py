@@ -29,8 +29,11 @@ def rotation_parameters(matrix: Float[Tensor, "*batch D D"]) -> Float[Tensor, "*
     quaternion = _quaternion(matrix)
     vector, scalar = quaternion[..., 1:], quaternion[..., :1]
     length = _safe_norm(vector)
-    # angle / sin(angle / 2) tends to 2 / scalar at no rotation.
-    factor = torch.where(length > 1e-6, 2 * torch.atan2(length, scalar) / length, 2 / scalar.clamp_min(0.5))
+    turned = length > 1e-6
+    # angle / sin(angle / 2) tends to 2 / scalar at no rotation, where the quotient's derivative is NaN.
+    factor = torch.where(
+        turned, 2 * torch.atan2(length, scalar) / torch.where(turned, length, 1), 2 / scalar.clamp_min(0.5)
+    )
     return vector * factor
 
 
