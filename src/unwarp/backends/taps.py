@@ -64,10 +64,10 @@ def _sum_over_product(
 
 def _gather(flat: Shaped[Tensor, "N channels pixels"], index: Integer[Tensor, "T points"]) -> Tensor:
     images, channels, _ = flat.shape
-    warps = index.shape[0] // images
-    source = flat[:, None].expand(-1, warps, -1, -1)
-    where = torch.unflatten(index, 0, (images, warps))[:, :, None].expand(-1, -1, channels, -1)
-    return source.gather(-1, where).flatten(0, 1)
+    # All warps of an image as one row of points: an image expanded by warps would have a gradient that large.
+    where = index.reshape(images, 1, -1).expand(-1, channels, -1)
+    gathered = torch.unflatten(flat.gather(-1, where), -1, (-1, index.shape[1]))
+    return gathered.transpose(1, 2).flatten(0, 1)
 
 
 def _weigh(values: Shaped[Tensor, "T channels points"], weight: Float[Tensor, "T points"]) -> Tensor:
