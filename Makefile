@@ -20,7 +20,7 @@ demo: $(VENV)/.demo ## train a CNN with and without a spatial transformer (5 min
 	$(BIN)/unwarp demo
 
 test: $(VENV)/.dev ## run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4
 
 lint: $(VENV)/.dev ## check style and formatting
 	$(BIN)/ruff check

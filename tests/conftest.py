@@ -25,7 +25,13 @@ def pytest_configure(config: pytest.Config) -> None:
     """Start the run."""
     check_required_backends()
     config.pluginmanager.register(CaseCounts())
-    torch.set_num_threads(min(2, torch.get_num_threads()))
+    torch.set_num_threads(_threads(config))
+
+
+def _threads(config: pytest.Config) -> int:
+    """Two threads, shared by the worker processes if there are any."""
+    workers = getattr(config, "workerinput", {"workercount": 1})["workercount"]
+    return max(1, min(2, torch.get_num_threads()) // workers)
 
 
 @pytest.fixture(autouse=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 import pytest
 
 PARAMETERS = ("family", "transform", "kernel", "mode", "padding", "padding_mode", "ndim", "backend")
+PROPERTY = "parameters"
 
 
 class CaseCounts:
@@ -13,22 +14,23 @@ class CaseCounts:
 
     def __init__(self) -> None:
         self._counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
-        self._parameters: dict[str, dict[str, object]] = {}
 
-    def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Remember the parameters of each case: a report knows nothing but its node id."""
-        self._parameters = {item.nodeid: item.callspec.params for item in session.items if hasattr(item, "callspec")}
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Write the parameters of each case into what its report carries, also from a worker process."""
+        for item in items:
+            if hasattr(item, "callspec"):
+                parameters = {name: label(value) for name, value in item.callspec.params.items() if name in PARAMETERS}
+                item.user_properties.append((PROPERTY, parameters))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Count the cases whose body ran to its end: what was skipped covers nothing."""
         if report.when == "call" and not report.skipped:
-            self.count(self._parameters.get(report.nodeid, {}))
+            self.count(dict(report.user_properties).get(PROPERTY, {}))
 
-    def count(self, parameters: dict[str, object]) -> None:
-        """Count one case under each parameter that we care about."""
-        for name in PARAMETERS:
-            if name in parameters:
-                self._counts[name][label(parameters[name])] += 1
+    def count(self, parameters: dict[str, str]) -> None:
+        """Count one case under each of its parameters."""
+        for name, value in parameters.items():
+            self._counts[name][value] += 1
 
     def lines(self) -> Iterator[str]:
         """One line a parameter: its values, most frequent first, with their counts."""

@@ -6,21 +6,25 @@ from support.case_counts import CaseCounts, label
 from unwarp.transforms import Affine
 
 
-def report(nodeid, *, when="call", skipped=False):
-    return SimpleNamespace(nodeid=nodeid, when=when, skipped=skipped)
+def report(item, *, when="call", skipped=False):
+    return SimpleNamespace(user_properties=item.user_properties, when=when, skipped=skipped)
+
+
+def item(**parameters):
+    return SimpleNamespace(callspec=SimpleNamespace(params=parameters), user_properties=[])
 
 
 @pytest.fixture
 def counts():
     """A run of three cases, of which one was skipped, and a test without parameters."""
-    cases = {"a": {"family": Affine(), "ndim": 2}, "b": {"family": "rigid", "ndim": 2}, "c": {"ndim": 3, "size": 7}}
-    items = [SimpleNamespace(nodeid=name, callspec=SimpleNamespace(params=params)) for name, params in cases.items()]
+    ran = [item(family=Affine(), ndim=2), item(family="rigid", ndim=2), SimpleNamespace(user_properties=[])]
+    skipped = item(ndim=3, size=7)
     plugin = CaseCounts()
-    plugin.pytest_collection_finish(SimpleNamespace(items=[*items, SimpleNamespace(nodeid="plain")]))
-    for name in ("a", "b", "plain"):
-        plugin.pytest_runtest_logreport(report(name, when="setup"))
-        plugin.pytest_runtest_logreport(report(name))
-    plugin.pytest_runtest_logreport(report("c", skipped=True))
+    plugin.pytest_collection_modifyitems([*ran, skipped])
+    for case in ran:
+        plugin.pytest_runtest_logreport(report(case, when="setup"))
+        plugin.pytest_runtest_logreport(report(case))
+    plugin.pytest_runtest_logreport(report(skipped, skipped=True))
     return plugin
 
 
