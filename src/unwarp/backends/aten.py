@@ -14,10 +14,9 @@ from torch.nn import functional
 from unwarp import coordinates, padding
 from unwarp._typing import Float, Shaped
 from unwarp.backends.base import Case, Sampling
-from unwarp.kernels import Linear, Nearest
+from unwarp.kernels import Cubic, Linear, Nearest
 
-_FAR = 2.0**18
-"""Largest normalised coordinate handed to torch: times half an image of 8,192 pixels it still fits 32 bits."""
+_CUBIC_A = -0.75
 
 
 class Aten:
@@ -29,10 +28,13 @@ class Aten:
         return None
 
     def refuses(self, case: Case) -> str | None:
+        kernel = case.sampling.kernel
         if case.ndim not in (2, 3):
             return "torch samples images of 2 and 3 dimensions"
-        if not isinstance(case.sampling.kernel, Linear | Nearest):
-            return f"it has no {case.sampling.kernel.name} kernel here"
+        if type(kernel) not in (Nearest, Linear, Cubic):
+            return f"torch has no {kernel.name} kernel"
+        if isinstance(kernel, Cubic) and (case.ndim != 2 or kernel.a != _CUBIC_A):
+            return f"torch has a cubic kernel in 2 dimensions with a={_CUBIC_A} only"
         if case.sampling.padding not in ("zeros", "border", "reflection"):
             return f"torch has no {case.sampling.padding} padding"
         if case.sampling.antialias:
@@ -52,9 +54,10 @@ class Aten:
         del jacobian
         extents = coordinates.half_extents(image.shape[2:], align_corners=sampling.align_corners)
         factors = [given / extent if extent > 0 else 0.0 for given, extent in zip(scale, extents, strict=True)]
-        scaled = grid * coordinates.vector(factors, like=grid)
-        flat = scaled.reshape(scaled.shape[0], *(1,) * (image.ndim - 3), -1, image.ndim - 2)
-        return _grid_sample(image, flat, sampling).reshape(scaled.shape[0], image.shape[1], *scaled.shape[1:-1])
+        limits = [padding.LARGEST_POSITION / extent if extent > 0 else 1.0 for extent in extents]
+        normalised = (grid * coordinates.vector(factors, like=grid)).flatten(1, -2)
+        sampled = _grid_sample(image, normalised, coordinates.vector(limits, like=grid), sampling)
+        return sampled.reshape(grid.shape[0], image.shape[1], *grid.shape[1:-1])
 
     def warp_matrix(
         self,
@@ -81,21 +84,28 @@ class Aten:
         return self.sample_grid(image, positions.reshape(-1, *size, len(size)), (1.0,) * len(size), sampling)
 
 
-def _grid_sample(image: Tensor, grid: Tensor, sampling: Sampling) -> Tensor:
+def _grid_sample(
+    image: Shaped[Tensor, "N channels *in"],
+    grid: Float[Tensor, "T points D"],
+    limits: Float[Tensor, "D"],
+    sampling: Sampling,
+) -> Shaped[Tensor, "T channels points"]:
+    """Torch's own, of positions within ``limits``: beyond, its conversion to 32-bit integers overflows."""
     dtype = torch.promote_types(image.dtype, grid.dtype)
     undefined = grid.isnan().any(-1)
     if not padding.has_limit(sampling.padding):
-        undefined = undefined | (grid.abs() > _FAR).any(-1)
-    safe = torch.where(undefined[..., None], 0, grid).clamp(-_FAR, _FAR)
+        undefined = undefined | (grid.abs() > limits).any(-1)
+    safe = torch.where(undefined[..., None], 0, grid).clamp(-limits, limits)
     sampled = functional.grid_sample(
         _repeat(image, grid.shape[0]).to(dtype),
-        safe.to(dtype),
+        safe.reshape(-1, *(1,) * (image.ndim - 3), *grid.shape[1:]).to(dtype),
         mode=sampling.kernel.name,
         padding_mode=sampling.padding,
         align_corners=sampling.align_corners,
-    )
+    ).flatten(2)
+    # NaN where the sample is undefined, also in the gradient of its position, never in that of the image.
     factor = torch.where(undefined, math.nan, 0.0).to(dtype)
-    poison = torch.nan_to_num(grid, 0.0, 0.0, 0.0).sum(-1) * factor
+    poison = (torch.nan_to_num(grid, 0.0, 0.0, 0.0) * factor[..., None]).sum(-1)
     return (torch.where(undefined[:, None], 0, sampled) + poison[:, None]).to(image.dtype)
 
 

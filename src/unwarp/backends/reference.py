@@ -119,6 +119,7 @@ def _poison(blended: Tensor, positions: Tensor, undefined: Tensor) -> Tensor:
     """NaN where the sample is undefined, also in the gradient of its position, never in that of the image."""
     if not (blended.is_floating_point() or blended.is_complex()):
         return torch.where(undefined[:, None], 0, blended)
-    finite = torch.nan_to_num(positions, 0.0, 0.0, 0.0).sum(-1)
+    finite = torch.nan_to_num(positions, 0.0, 0.0, 0.0)
     factor = torch.where(undefined, math.nan, 0.0).to(positions.dtype)
-    return torch.where(undefined[:, None], 0, blended) + (finite * factor)[:, None]
+    # Multiplied before the sum, which may overflow, and infinity times 0 is NaN.
+    return torch.where(undefined[:, None], 0, blended) + (finite * factor[..., None]).sum(-1)[:, None]
