@@ -1,4 +1,4 @@
-"""`unwarp bench`: how fast the ops are here, beside other libraries."""
+"""`unwarp bench`: how fast the ops are here, beside other libraries, and how good the anti-aliasing is."""
 
 import subprocess
 import sys
@@ -13,14 +13,14 @@ __all__ = ["bench"]
 
 
 def bench(
-    what: Annotated[str, typer.Argument(help="What to time: cpu.")] = "cpu",
+    what: Annotated[str, typer.Argument(help="What to measure: cpu, or quality (of anti-aliasing).")] = "cpu",
     seconds: Annotated[float, typer.Option(help="Time for each line of the table.")] = 2.0,
     only: Annotated[list[str] | None, typer.Option(help="A job to run; again for more. All by default.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the JSON and the plot.")] = None,
 ) -> None:
     """Time unwarp, torch, kornia, OpenCV, MONAI and scipy in one run, each where it is installed."""
     folder = Path(__file__).parents[3] / "benchmarks"
-    known = sorted(path.stem for path in folder.glob("*.py") if path.stem in ("cpu", "gpu"))
+    known = sorted(path.stem for path in folder.glob("*.py") if path.stem in ("cpu", "gpu", "quality"))
     if not known:
         raise DataError("bench: the benchmarks are not part of an installed package. Run this in a clone of unwarp.")
     if what not in known:
