@@ -30,8 +30,9 @@ SHAPES = (
     (8, 3, 448, 448), (32, 64, 56, 56), (16, 256, 28, 28), (1, 3, 1080, 1920),
 )  # fmt: skip
 DEEP = ((32, 64, 56, 56), (16, 256, 28, 28))
-LARGEST_DIFFERENCE = {"torch": 2e-3, "kornia": 2e-3, "monai": 2e-3, "scipy": 2e-3, "cv2": 5e-2}
-"""Of outputs within -1..1 and smooth. OpenCV rounds positions to 1/32 pixel."""
+LARGEST_DIFFERENCE = {"torch": 2e-3, "kornia": 2e-3, "monai": 2e-3, "scipy": 2e-3, "cv2": 5e-2, "kornia_tps": 0.2}
+"""Of outputs within -1..1 and smooth. OpenCV rounds positions to 1/32 pixel. kornia centres its splines on
+the target points, not on the control points: between these the two are different splines."""
 
 Call = Callable[[], Tensor]
 Pass = Callable[[Tensor, Tensor], Tensor]
@@ -179,12 +180,12 @@ def spline_lines(seconds: float) -> Iterator[Line]:
 
     def theirs(image: Tensor, theta: Tensor) -> Tensor:
         weights, affine_part = get_tps_transform(control, theta)
-        return warp_image_tps(image, control, weights, affine_part, align_corners=True)
+        return warp_image_tps(image, theta, weights, affine_part, align_corners=True)
 
     def ours(image: Tensor, theta: Tensor) -> Tensor:
         return unwarp.warp(image, theta, spline, align_corners=True)
 
-    yield from compare("TPS", ours, theirs, image, theta, seconds, (30, 20), against="kornia")
+    yield from compare("TPS", ours, theirs, image, theta, seconds, (30, 20), against="kornia_tps")
 
 
 def opencv_lines(seconds: float) -> Iterator[Line]:
