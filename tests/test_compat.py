@@ -1,4 +1,4 @@
-"""`compat` against the functions whose signatures it has: equal values and gradients, and errors where torch has them."""
+"""`compat` against the functions whose signatures it has: values, gradients and, but for what is listed, errors."""
 
 import inspect
 import warnings

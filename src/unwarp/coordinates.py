@@ -32,8 +32,8 @@ def point_dtype(*tensors: Tensor) -> torch.dtype:
 
 
 def full_precision(device: torch.device) -> AbstractContextManager[object]:
-    """Autocast off, where there is one: it would round coordinates to half precision, half a pixel at 512 pixels."""
-    if torch.amp.is_autocast_available(device.type):
+    """Autocast off, where it is on: it would round coordinates to half precision, half a pixel at 512 pixels."""
+    if torch.amp.is_autocast_available(device.type) and torch.is_autocast_enabled(device.type):
         return torch.autocast(device.type, enabled=False)
     return nullcontext()
 
