@@ -4,12 +4,14 @@ import re
 
 import pytest
 import torch
+
 from unwarp import kernels
 from unwarp.backends import Sampling
 from unwarp.backends.triton import Triton
 
 triton = pytest.importorskip("triton")
 from triton.backends.compiler import GPUTarget  # noqa: E402
+
 from unwarp.backends.triton import launch, ops  # noqa: E402
 
 HOPPER = GPUTarget("cuda", 90, 32)

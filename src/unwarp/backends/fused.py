@@ -40,7 +40,9 @@ class AbstractFused(ABC):
         """Why the ops do not take tensors on a device; ``None`` where they do."""
 
     def refuses(self, case: Case) -> str | None:
-        sampling = case.sampling
+        sampling, elsewhere = case.sampling, self.runs_on(case.device)
+        if elsewhere is not None:
+            return elsewhere
         if case.image_dtype not in _DTYPES:
             return f"it has no {case.image_dtype} images"
         if sampling.antialias:
@@ -49,7 +51,7 @@ class AbstractFused(ABC):
             return f"it has no {sampling.kernel.name} kernel"
         if sampling.fill is not None and sampling.fill.requires_grad:
             return "it has no gradient for fill_value"
-        return self.runs_on(case.device)
+        return None
 
     def sample_grid(
         self,
@@ -63,8 +65,9 @@ class AbstractFused(ABC):
         if _transformed():
             return _REFERENCE.sample_grid(image, grid, scale, sampling)
         grid = _wide_enough(grid, image)
-        # The ops' outputs have as many axes as their images.
-        shaped = grid if grid.ndim == image.ndim else grid.reshape(len(grid), *(1,) * (image.ndim - 3), -1, image.ndim - 2)
+        # Any number of output axes: to the op they are one row.
+        rank = (1,) * (image.ndim - 3)
+        shaped = grid if grid.ndim == image.ndim else grid.reshape(len(grid), *rank, -1, image.ndim - 2)
         sampled = self._op("sample_grid")(image, shaped, scale, *_options(sampling, grid))
         return sampled if shaped is grid else sampled.reshape(*sampled.shape[:2], *grid.shape[1:-1])
 
@@ -104,7 +107,7 @@ def _transformed() -> bool:
     """Whether forward-mode differentiation or a `torch.func` transform is under way."""
     if torch.compiler.is_compiling():
         return False
-    level = forward_ad._current_level  # pyright: ignore[reportPrivateUsage]
+    level = int(forward_ad._current_level)  # pyright: ignore
     return level >= 0 or torch._C._functorch.peek_interpreter_stack() is not None  # pyright: ignore
 
 

@@ -1,7 +1,12 @@
-"""These bodies run on a GPU where there is one, else under Triton's interpreter: see `tests/backends/test_triton.py`."""
+"""These bodies run on a GPU where there is one, else interpreted: see `tests/backends/test_triton.py`."""
+
+import inspect
+from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 import torch
+
 from unwarp.backends.select import BACKENDS
 from unwarp.backends.triton.interpreted import interpreted
 
@@ -13,6 +18,27 @@ if not (interpreted() or torch.cuda.is_available()):
 def device() -> str:
     """Where the kernels run."""
     return "cpu" if interpreted() else "cuda"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _remember_what_triton_patches() -> Iterator[None]:
+    """At every call of a device function the interpreter lists Triton's language anew: half of the time it takes."""
+    if not interpreted():
+        yield
+        return
+    from triton.language.core import is_builtin
+    from triton.runtime import interpreter
+
+    names: dict[object, list[str]] = {}
+
+    def members(package: object) -> list[tuple[str, object]]:
+        if package not in names:
+            names[package] = [name for name, member in inspect.getmembers(package) if is_builtin(member)]
+        return [(name, getattr(package, name)) for name in names[package]]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(interpreter, "inspect", SimpleNamespace(**{**vars(inspect), "getmembers": members}))
+        yield
 
 
 @pytest.fixture(autouse=True, scope="session")

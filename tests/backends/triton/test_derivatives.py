@@ -2,10 +2,11 @@
 
 import pytest
 import torch
+from torch.autograd import forward_ad
+
 import unwarp
 from support import generators
 from support.tolerances import assert_matches, assert_same
-from torch.autograd import forward_ad
 from unwarp import kernels
 from unwarp.backends import Case, Sampling
 from unwarp.backends.reference import Reference

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+
 from support import generators
 from support.tolerances import assert_matches, assert_same
 from support.twins import assert_twins, gradients

@@ -2,6 +2,8 @@
 
 The gradient of a matrix or of coefficients is summed within each program; the programs' parts are summed by the caller.
 """
+# pyright: basic, reportGeneralTypeIssues=false, reportAttributeAccessIssue=false, reportCallIssue=false
+# pyright: reportIndexIssue=false, reportArgumentType=false, reportAssignmentType=false
 
 import triton
 import triton.language as tl
@@ -38,8 +40,72 @@ def scatter(image, fixed, where, values, multiplier, mask, SCATTER: tl.constexpr
 
 
 @triton.jit
+def scatter_taps(
+    image,
+    fixed,
+    plane,
+    taps,
+    weights,
+    given,
+    multiplier,
+    mask,
+    channels,
+    SCATTER: tl.constexpr,
+    LAST: tl.constexpr,
+    WIDE: tl.constexpr,
+    COUNT: tl.constexpr,
+):
+    """Add a block of channels' gradient to the ``COUNT`` pixels that each sample read. A weight of 0 adds nothing."""
+    if SCATTER != NO_SCATTER:
+        for tap in tl.static_range(COUNT):
+            where = plane + pixel_offset(taps[tap], channels, LAST, WIDE)
+            weight = column(weights[tap], LAST)
+            scatter(image, fixed, where, given * weight, multiplier, mask & (weight != 0.0), SCATTER)
+
+
+@triton.jit
+def load_multiplier(multipliers, source, channel, channels, SCATTER: tl.constexpr):
+    """Units a plane's fixed-point sums count in."""
+    if SCATTER == FIXED_POINT:
+        return tl.load(multipliers + source * channels + channel, channel < channels, 0.0)
+    else:
+        return 1.0
+
+
+@triton.jit
+def add_dots(
+    dots,
+    image,
+    plane,
+    taps,
+    given,
+    mask,
+    channels,
+    LAST: tl.constexpr,
+    WIDE: tl.constexpr,
+    COUNT: tl.constexpr,
+):
+    """Add gradient times pixel to the sums over channels, one for each tap."""
+    result = ()
+    for tap in tl.static_range(COUNT):
+        where = plane + pixel_offset(taps[tap], channels, LAST, WIDE)
+        value = tl.load(image + where, mask, 0.0).to(given.dtype)
+        result = result + (tl.fma(given, value, dots[tap]),)
+    return result
+
+
+@triton.jit
+def over_channels(dots, LAST: tl.constexpr, COUNT: tl.constexpr):
+    """One sum a tap for each pixel."""
+    result = ()
+    for tap in tl.static_range(COUNT):
+        result = result + (tl.sum(dots[tap], 1) if LAST else dots[tap],)
+    return result
+
+
+@triton.jit
 def position_gradient(dots, weights, slopes, undefined, valid, TAPS: tl.constexpr, D: tl.constexpr):
-    """d loss / d position, from each tap's sum over channels of gradient times pixel."""
+    """The gradient of the position, from each tap's sum over channels of gradient times pixel."""
     result = ()
     for axis in tl.static_range(D):
         total = tl.zeros_like(weights[0])
@@ -96,7 +162,7 @@ def backward_kernel(
     SCATTER: tl.constexpr,
     THETA: tl.constexpr,
 ):
-    """Program: (tile of output pixels, group of channels, warp), tiles fastest. ``THETA``: whether its gradient is wanted."""
+    """Program: (tile of output pixels, group of channels, warp), tiles fastest. ``THETA``: is its gradient wanted."""
     size_in = (in_w, in_h, in_d)
     size_out = (out_w, out_h, out_d)
     pid = tl.program_id(0)
@@ -141,36 +207,36 @@ def backward_kernel(
         where = channel_offset(channel, out_plane, LAST, WIDE) + pixel_offset(number, channels, LAST, WIDE)
         given = tl.load(upstream + where, mask, 0.0).to(theta.dtype.element_ty)
         plane = channel_offset(channel, in_plane, LAST, WIDE)
-        multiplier = 1.0
-        if SCATTER == FIXED_POINT:
-            multiplier = tl.load(multipliers + source * channels + channel, channel < channels, 0.0)
-        updated = ()
-        for tap in tl.static_range(TAPS**D):
-            pixels = plane + pixel_offset(taps[tap], channels, LAST, WIDE)
-            if THETA:
-                value = tl.load(image + source * image_stride + pixels, mask, 0.0).to(given.dtype)
-                updated = updated + (tl.fma(given, value, dots[tap]),)
-            if SCATTER != NO_SCATTER:
-                weight = column(weights[tap], LAST)
-                base = source * channels * in_plane
-                scatter(
-                    grad_image + base, fixed + base, pixels, given * weight, multiplier, mask & (weight != 0.0), SCATTER
-                )
         if THETA:
-            dots = updated
+            dots = add_dots(
+                dots, image + source * image_stride, plane, taps, given, mask, channels, LAST, WIDE, TAPS**D
+            )
+        base = source * channels * in_plane
+        multiplier = load_multiplier(multipliers, source, channel, channels, SCATTER)
+        scatter_taps(
+            grad_image + base,
+            fixed + base,
+            plane,
+            taps,
+            weights,
+            given,
+            multiplier,
+            mask,
+            channels,
+            SCATTER,
+            LAST,
+            WIDE,
+            TAPS**D,
+        )
 
     if THETA:
-        summed = ()
-        for tap in tl.static_range(TAPS**D):
-            summed = summed + (tl.sum(dots[tap], 1) if LAST else dots[tap],)
+        summed = over_channels(dots, LAST, TAPS**D)
         gradient = position_gradient(summed, weights, slopes, undefined, valid, TAPS, D)
         part = warp * (tiles * groups) + group * tiles + tile
         if OP == GRID:
             store_grid_gradient(grad_theta + warp * out_plane * D, gradient, number, valid, factors, remainders, D)
         elif OP == BASIS:
-            store_basis_gradient(
-                grad_theta + part * terms * D, gradient, basis, number, valid, out_plane, terms, BK, D
-            )
+            store_basis_gradient(grad_theta + part * terms * D, gradient, basis, number, valid, out_plane, terms, BK, D)
         else:
             store_matrix_gradient(
                 grad_theta + part * ROWS * (D + 1),

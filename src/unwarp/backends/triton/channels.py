@@ -3,6 +3,8 @@
 Planes of channels: one channel at a time, tensors are ``[pixels]``. Channels last: a block of neighbouring channels at
 a time, tensors are ``[pixels, channels]``.
 """
+# pyright: basic, reportGeneralTypeIssues=false, reportAttributeAccessIssue=false, reportCallIssue=false
+# pyright: reportIndexIssue=false, reportArgumentType=false, reportAssignmentType=false
 
 import triton
 import triton.language as tl

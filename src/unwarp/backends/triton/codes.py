@@ -1,4 +1,6 @@
 """Numbers by which the ops name kernels, paddings and sources of points: those of the native ops' schemas."""
+# pyright: basic, reportGeneralTypeIssues=false, reportAttributeAccessIssue=false, reportCallIssue=false
+# pyright: reportIndexIssue=false, reportArgumentType=false, reportAssignmentType=false
 
 import triton.language as tl
 

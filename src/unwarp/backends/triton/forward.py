@@ -1,4 +1,6 @@
 """The forward op: points -> taps -> gather and blend, a tile of output pixels of one warp at a time."""
+# pyright: basic, reportGeneralTypeIssues=false, reportAttributeAccessIssue=false, reportCallIssue=false
+# pyright: reportIndexIssue=false, reportArgumentType=false, reportAssignmentType=false
 
 import triton
 import triton.language as tl

@@ -4,6 +4,8 @@ Those are the output pixels p with ``abs(M p - q) < support`` along every axis. 
 inverse map; within a row each axis leaves an interval of columns. Both are widened by more than rounding can amount to,
 since the weights, computed as in the forward pass, decide.
 """
+# pyright: basic, reportGeneralTypeIssues=false, reportAttributeAccessIssue=false, reportCallIssue=false
+# pyright: reportIndexIssue=false, reportArgumentType=false, reportAssignmentType=false
 
 import triton
 import triton.language as tl
@@ -98,7 +100,15 @@ def column_range(entries, rest, pixel, reach, n, D: tl.constexpr):
 
 @triton.jit
 def sample_weight(
-    entries, points, pixel, size_in, KERNEL: tl.constexpr, A: tl.constexpr, PADDING: tl.constexpr, ALIGNED: tl.constexpr, D: tl.constexpr
+    entries,
+    points,
+    pixel,
+    size_in,
+    KERNEL: tl.constexpr,
+    A: tl.constexpr,
+    PADDING: tl.constexpr,
+    ALIGNED: tl.constexpr,
+    D: tl.constexpr,
 ):
     """The weight with which the samples of output ``points`` read input ``pixel``."""
     weight = tl.zeros_like(points[0]) + 1.0
@@ -108,6 +118,83 @@ def sample_weight(
         if PADDING == FILL:
             weight = tl.where(inside_axis(position, size_in[axis], ALIGNED), weight, 0.0)
     return weight
+
+
+@triton.jit
+def finite(entries, like, COUNT: tl.constexpr):
+    """Whether all entries of the matrix are finite, in the shape of ``like``."""
+    result = like == like
+    for i in tl.static_range(COUNT):
+        result = result & (tl.abs(tl.zeros_like(like) + entries[i]) < float("inf"))
+    return result
+
+
+@triton.jit
+def row_ranges(entries, offsets, reach, like, height, depth, D: tl.constexpr):
+    """First and last row, first and last slice of the output to search for each pixel."""
+    y_first = tl.zeros_like(like)
+    y_last = y_first
+    z_first = y_first
+    z_last = y_first
+    if D > 1:
+        rows, determinant, largest = adjugate(entries, D)
+        y_first, y_last = row_range(rows[0], determinant, largest, offsets, reach, height, D)
+        if D > 2:
+            z_first, z_last = row_range(rows[1], determinant, largest, offsets, reach, depth, D)
+    return y_first, y_last, z_first, z_last
+
+
+@triton.jit
+def as_floats(index, dtype, D: tl.constexpr):
+    """Pixel numbers along each axis in the dtype of positions."""
+    result = ()
+    for axis in tl.static_range(D):
+        result = result + (index[axis].to(dtype),)
+    return result
+
+
+@triton.jit
+def from_the_image_of_the_centre(entries, pixel, size_in, D: tl.constexpr):
+    """Per axis, how far each pixel lies from where the output's centre is sampled."""
+    result = ()
+    for axis in tl.static_range(D):
+        result = result + (pixel[axis] - (size_in[axis] - 1) * 0.5 - entries[axis * (D + 1) + D],)
+    return result
+
+
+@triton.jit
+def row_positions(entries, centre, size_in, D: tl.constexpr):
+    """Where the centre of a row of the output is sampled, in input pixels."""
+    result = ()
+    for axis in tl.static_range(D):
+        result = result + (matrix_row(entries, axis, centre, D) + (size_in[axis] - 1) * 0.5,)
+    return result
+
+
+@triton.jit
+def collect(
+    total,
+    upstream,
+    where,
+    weight,
+    used,
+    first,
+    channels,
+    plane,
+    LAST: tl.constexpr,
+    WIDE: tl.constexpr,
+    BC: tl.constexpr,
+    UNROLL: tl.constexpr,
+):
+    """Add one sample's weighted gradient for each pixel, in all channels of the program."""
+    result = ()
+    for u in tl.static_range(UNROLL):
+        channel = channel_lanes(first + u * BC, BC, LAST)
+        offset = channel_offset(channel, plane, LAST, WIDE) + pixel_offset(where, channels, LAST, WIDE)
+        given = tl.load(upstream + offset, existing(used, channel, channels, LAST), 0.0).to(weight.dtype)
+        scaled = tl.broadcast_to(column(tl.where(used, weight, 0.0), LAST), given.shape)
+        result = result + (tl.fma(given, scaled, total[u]),)
+    return result
 
 
 @triton.jit
@@ -137,7 +224,7 @@ def gather_kernel(
     BC: tl.constexpr,
     UNROLL: tl.constexpr,
 ):
-    """Program: (tile of input pixels, ``BC * UNROLL`` channels, image), tiles fastest. Every element is written once."""
+    """Program: (tile of input pixels, ``BC * UNROLL`` channels, image), tiles fastest."""
     ROWS: tl.constexpr = D * (D + 1)
     size_in = (in_w, in_h, in_d)
     size_out = (out_w, out_h, out_d)
@@ -148,9 +235,7 @@ def gather_kernel(
     index, number, valid = tile_pixels(tile, size_in, BR, BW, D)
     if WIDE:
         number = number.to(tl.int64)
-    pixel = ()
-    for axis in tl.static_range(D):
-        pixel = pixel + (index[axis].to(matrices.dtype.element_ty),)
+    pixel = as_floats(index, matrices.dtype.element_ty, D)
     in_plane = in_w * in_h * in_d
     out_plane = out_w * out_h * out_d
     total = ()
@@ -162,21 +247,9 @@ def gather_kernel(
         entries = load_matrix(matrices + warp * ROWS, D, D)
         upstream = grad + warp * channels * out_plane
         reach = reaches(entries, size_in, size_out, KERNEL, D)
-        searched = valid
-        for i in tl.static_range(ROWS):  # no sample reads anything where the matrix is not finite
-            searched = searched & (tl.abs(tl.zeros_like(pixel[0]) + entries[i]) < float("inf"))
-        offsets = ()
-        for axis in tl.static_range(D):
-            offsets = offsets + (pixel[axis] - (size_in[axis] - 1) * 0.5 - entries[axis * (D + 1) + D],)
-        y_first = tl.zeros_like(index[0])
-        y_last = y_first
-        z_first = y_first
-        z_last = y_first
-        if D > 1:
-            rows, determinant, largest = adjugate(entries, D)
-            y_first, y_last = row_range(rows[0], determinant, largest, offsets, reach, out_h, D)
-        if D > 2:
-            z_first, z_last = row_range(rows[1], determinant, largest, offsets, reach, out_d, D)
+        searched = valid & finite(entries, pixel[0], ROWS)  # no sample reads anything where the matrix is not finite
+        offsets = from_the_image_of_the_centre(entries, pixel, size_in, D)
+        y_first, y_last, z_first, z_last = row_ranges(entries, offsets, reach, index[0], out_h, out_d, D)
         slices = tl.max(tl.where(searched, z_last - z_first + 1, 0), 0)
         lines = tl.max(tl.where(searched, y_last - y_first + 1, 0), 0)
         for slice in range(slices):
@@ -187,9 +260,7 @@ def gather_kernel(
                 points_y = y.to(pixel[0].dtype) - (out_h - 1) * 0.5
                 points_z = z.to(pixel[0].dtype) - (out_d - 1) * 0.5
                 centre = (tl.zeros_like(points_y), points_y, points_z)
-                rest = ()
-                for axis in tl.static_range(D):
-                    rest = rest + (matrix_row(entries, axis, centre, D) + (size_in[axis] - 1) * 0.5,)
+                rest = row_positions(entries, centre, size_in, D)
                 x_first, x_last = column_range(entries, rest, pixel, reach, out_w, D)
                 steps = tl.max(tl.where(on_row, x_last - x_first + 1, 0), 0)
                 for step in range(steps):
@@ -198,17 +269,11 @@ def gather_kernel(
                     points = (points_x, points_y, points_z)
                     weight = sample_weight(entries, points, pixel, size_in, KERNEL, A, PADDING, ALIGNED, D)
                     used = on_row & (x <= x_last) & (weight != 0.0)
-                    where = (z * out_h + y) * out_w + x
-                    if WIDE:
-                        where = (z.to(tl.int64) * out_h + y) * out_w + x
-                    updated = ()
-                    for u in tl.static_range(UNROLL):
-                        channel = channel_lanes(first + u * BC, BC, LAST)
-                        offset = channel_offset(channel, out_plane, LAST, WIDE) + pixel_offset(where, channels, LAST, WIDE)
-                        given = tl.load(upstream + offset, existing(used, channel, channels, LAST), 0.0).to(weight.dtype)
-                        scaled = tl.broadcast_to(column(tl.where(used, weight, 0.0), LAST), given.shape)
-                        updated = updated + (tl.fma(given, scaled, total[u]),)
-                    total = updated
+                    slice_start = z.to(number.dtype) * out_h
+                    where = (slice_start + y) * out_w + x
+                    total = collect(
+                        total, upstream, where, weight, used, first, channels, out_plane, LAST, WIDE, BC, UNROLL
+                    )
 
     target = grad_image + source * channels * in_plane
     for u in tl.static_range(UNROLL):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.library import wrap_triton
+from torch.library import wrap_triton  # pyright: ignore[reportUnknownVariableType]
 
 from unwarp import padding as paddings
 from unwarp.backends.triton import backward, forward, gather, memory, tiles
@@ -207,7 +207,7 @@ def _multipliers(grad: Tensor, images: int, additions: int) -> Tensor:
     """Units of the fixed-point sums of each plane, ``(N, C)``: powers of two, as large as cannot overflow 63 bits."""
     warps = grad.shape[0] // images
     finite = torch.where(grad.isfinite(), grad.abs(), 0).flatten(2).amax(-1).double()
-    largest = finite.unflatten(0, (images, warps)).amax(1)
+    largest = finite.view(images, warps, -1).amax(1)
     exponent = torch.frexp(largest).exponent.clamp_min(-900)
     headroom = 2
     while 2**headroom < 2 * warps * additions:

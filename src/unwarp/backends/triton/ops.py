@@ -4,7 +4,8 @@
 runs on values, they are opaque.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -26,6 +27,7 @@ def sample_grid(
     fill: Tensor | None,
     align_corners: bool,
 ) -> Tensor:
+    """Sample at ``grid * scale``."""
     points = Points(GRID, grid, grid.shape[1:-1], scale)
     return run_forward(image, points, Options(kernel, cubic_a, padding, fill, align_corners))
 
@@ -40,6 +42,7 @@ def warp_matrix(
     fill: Tensor | None,
     align_corners: bool,
 ) -> Tensor:
+    """Sample where a matrix puts each output pixel."""
     points = Points(MATRIX, matrix, size, ())
     return run_forward(image, points, Options(kernel, cubic_a, padding, fill, align_corners))
 
@@ -56,6 +59,7 @@ def warp_basis(
     fill: Tensor | None,
     align_corners: bool,
 ) -> Tensor:
+    """Sample at ``ratio * pixel + basis @ coefficients``."""
     points = Points(BASIS, coefficients, size, ratio, basis)
     return run_forward(image, points, Options(kernel, cubic_a, padding, fill, align_corners))
 
@@ -73,6 +77,7 @@ def sample_grid_backward(
     image_needed: bool,
     theta_needed: bool,
 ) -> tuple[Tensor, Tensor]:
+    """Gradients of image and grid."""
     points = Points(GRID, grid, grid.shape[1:-1], scale)
     options = Options(kernel, cubic_a, padding, fill, align_corners)
     return run_backward(grad, image, points, options, image_needed=image_needed, theta_needed=theta_needed)
@@ -90,6 +95,7 @@ def warp_matrix_backward(
     image_needed: bool,
     theta_needed: bool,
 ) -> tuple[Tensor, Tensor]:
+    """Gradients of image and matrix."""
     points = Points(MATRIX, matrix, grad.shape[2:], ())
     options = Options(kernel, cubic_a, padding, fill, align_corners)
     return run_backward(grad, image, points, options, image_needed=image_needed, theta_needed=theta_needed)
@@ -109,6 +115,7 @@ def warp_basis_backward(
     image_needed: bool,
     theta_needed: bool,
 ) -> tuple[Tensor, Tensor]:
+    """Gradients of image and coefficients."""
     points = Points(BASIS, coefficients, grad.shape[2:], ratio, basis)
     options = Options(kernel, cubic_a, padding, fill, align_corners)
     return run_backward(grad, image, points, options, image_needed=image_needed, theta_needed=theta_needed)
@@ -116,7 +123,7 @@ def warp_basis_backward(
 
 def _define() -> None:
     """Define the ops, once, when this module is imported."""
-    define = torch.library.custom_op if interpreted() else torch.library.triton_op
+    define = cast(Callable[..., object], torch.library.custom_op if interpreted() else torch.library.triton_op)
     functions = (
         sample_grid,
         warp_matrix,

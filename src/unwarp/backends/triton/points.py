@@ -4,6 +4,8 @@ Positions are tuples in x, y, z order. Products that must not be fused with the 
 fused multiply-add of 0: a compiler may contract ``a * b + c``, and on the lattice the last bit decides which side of a
 pixel a sample falls on.
 """
+# pyright: basic, reportGeneralTypeIssues=false, reportAttributeAccessIssue=false, reportCallIssue=false
+# pyright: reportIndexIssue=false, reportArgumentType=false, reportAssignmentType=false
 
 import triton
 import triton.language as tl
@@ -79,6 +81,7 @@ def projected(numerator, denominator):
 
 @triton.jit
 def centred_pixels(pixel, size_out, like, D: tl.constexpr):
+    """Centred positions of the tile's pixels along each axis."""
     points = ()
     for axis in tl.static_range(D):
         points = points + (centred(pixel[axis], size_out[axis], like),)
@@ -155,6 +158,7 @@ def sampling_positions(
 
 @triton.jit
 def store_grid_gradient(out, gradient, number, valid, factors, remainders, D: tl.constexpr):
+    """Each sample's own gradient, in the units of the grid."""
     for axis in tl.static_range(D):
         factor = tl.zeros_like(gradient[axis]) + factors[axis] + remainders[axis]
         tl.store(out + number * D + axis, gradient[axis] * factor, valid)

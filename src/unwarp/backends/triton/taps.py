@@ -2,6 +2,8 @@
 
 The same formulas as `unwarp.kernels` and `unwarp.padding`, in the language of the device.
 """
+# pyright: basic, reportGeneralTypeIssues=false, reportAttributeAccessIssue=false, reportCallIssue=false
+# pyright: reportIndexIssue=false, reportArgumentType=false, reportAssignmentType=false
 
 import triton
 import triton.language as tl
@@ -30,6 +32,7 @@ def rounded(position):
 
 @triton.jit
 def clamped(value, low, high):
+    """The nearest value within bounds."""
     return tl.minimum(tl.maximum(value, low), high)
 
 

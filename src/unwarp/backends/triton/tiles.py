@@ -6,7 +6,7 @@ LANES = 128
 """Threads of a program (4 warps): one pixel each where channels are planes."""
 
 ENOUGH_PROGRAMS = 2048
-"""About 16 programs for each of the 132 multiprocessors of an H200: beyond that, splitting the channels gains nothing."""
+"""About 16 for each of the 132 multiprocessors of an H200: beyond that, splitting the channels gains nothing."""
 
 
 @dataclass(frozen=True)
