@@ -219,11 +219,36 @@ def test_nearest_becomes_the_average_of_an_area():
     assert_matches(averaged, torch.nn.functional.avg_pool2d(x, 4), "oracle")
 
 
-def test_a_box_that_holds_no_pixel_takes_the_nearest():
-    """Sheared boxes narrower than a pixel can miss all of them."""
-    x = image((40, 40), batch=1)
-    theta = torch.tensor([[[0.9, 0.9, 0.013], [-0.02, 0.03, 0.017]]])
-    assert unwarp.warp(x, theta, "affine", (40, 40), mode="nearest", antialias=True).isfinite().all()
+class Thin(kernels.Nearest):
+    """Boxes with gaps between them."""
+
+    name, support = "thin", 0.4
+
+
+def test_a_sample_that_no_weight_reaches_takes_the_nearest_pixel():
+    x = torch.full((1, 1, 12, 12), 2.0)
+    theta = torch.tensor([[[1.1, 0.1, 0.013], [0.1, 1.1, 0.017]]])
+    shrunk = unwarp.warp(x, theta, "affine", (12, 12), mode=Thin(), padding_mode="border", antialias=True)
+    assert_matches(shrunk, x, "rearranged")
+
+
+@pytest.mark.parametrize("kernel", ["bilinear", "bicubic", "lanczos3"])
+def test_the_gradient_on_the_lattice_lies_between_the_one_sided_differences(kernel):
+    """Every third pixel is sampled in its centre: the linear kernel has kinks at all multiples of 3 from there."""
+    x = image((27,), batch=1, channels=1, dtype=torch.float64)
+    step = 1e-6
+
+    def warp(shift):
+        theta = torch.cat([torch.ones(1, 1, dtype=torch.float64), shift.view(1, 1)], 1)[None]
+        return unwarp.warp(x, theta, "affine", 9, mode=kernel, antialias=True)[0, 0]
+
+    zero, by = torch.zeros((), dtype=torch.float64), torch.tensor(step, dtype=torch.float64)
+    slope = torch.func.jacrev(warp)(zero)
+    left, right = (warp(zero) - warp(-by)) / step, (warp(by) - warp(zero)) / step
+    assert kernel != "bilinear" or (left - right).abs().max() > 0.1
+    slack = 1e-3  # second derivatives of 1e2 times the step
+    assert (slope >= torch.minimum(left, right) - slack).all()
+    assert (slope <= torch.maximum(left, right) + slack).all()
 
 
 def test_noise_is_averaged_away():

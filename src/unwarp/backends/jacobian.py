@@ -21,9 +21,8 @@ def of_matrix(
     row = matrix[:, None, ndim]
     denominator = (points * row[..., :ndim]).sum(-1) + row[..., ndim]
     behind = denominator <= coordinates.HORIZON
-    before = torch.where(behind[..., None], 0, positions)
     safe = torch.where(behind, 1, denominator)[..., None, None]
-    slope = (linear - before[..., :, None] * row[..., None, :ndim]) / safe
+    slope = (linear - positions[..., :, None] * row[..., None, :ndim]) / safe
     return torch.where(behind[..., None, None], 0, slope)
 
 
