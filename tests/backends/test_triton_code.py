@@ -1,6 +1,8 @@
 """The kernels as code for a GPU: they compile for one, and torch.compile sees them. Needs no GPU."""
 
 import re
+import subprocess
+from pathlib import Path
 
 import pytest
 import torch
@@ -52,6 +54,14 @@ def type_name(value):
     if isinstance(value, torch.Tensor):
         return f"*{NAMES[value.dtype]}"
     return "fp32" if isinstance(value, float) else "i64" if value >= 2**31 else "i32"
+
+
+def stack_bytes(cubin, folder):
+    path = folder / "kernel.cubin"
+    path.write_bytes(cubin)
+    tool = Path(triton.__file__).parent / "backends/nvidia/bin/cuobjdump"
+    usage = subprocess.run([tool, "-res-usage", path], capture_output=True, text=True, check=True).stdout
+    return int(re.search(r"STACK:(\d+)", usage)[1])
 
 
 @pytest.fixture
@@ -106,7 +116,16 @@ def test_channels_last_moves_sixteen_bytes_at_a_time(compiled):
     ptx = compiled.code[0]["ptx"]
     assert ptx.count("ld.global.v4") >= 4
     assert "st.global.v4" in ptx
-    assert "ld.local" not in ptx
+
+
+@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize("kind", ["matrix", "basis"])
+def test_registers_suffice(kind, last, compiled, tmp_path):
+    """What does not fit the registers goes through memory, many times slower: a word or two at most."""
+    image, points = problem(kind, channels=64 if last else 3, last=last)
+    launch.run_forward(image, points, options())
+    launch.run_backward(image, image, points, options(), image_needed=True, theta_needed=True)
+    assert max(stack_bytes(code["cubin"], tmp_path) for code in compiled.code) <= 16
 
 
 @pytest.mark.parametrize(("dtype", "points"), [(torch.bfloat16, torch.float32), (torch.float64, torch.float64)])

@@ -7,6 +7,8 @@ import pytest
 
 PARAMETERS = ("family", "transform", "kernel", "mode", "padding", "padding_mode", "ndim", "backend")
 PROPERTY = "parameters"
+NOTE = "note"
+"""`record_property(NOTE, line)`: a line to print with the counts, for cases that run in a process of their own."""
 
 
 class CaseCounts:
@@ -14,6 +16,7 @@ class CaseCounts:
 
     def __init__(self) -> None:
         self._counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._notes: list[str] = []
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Write the parameters of each case into what its report carries, also from a worker process."""
@@ -26,6 +29,7 @@ class CaseCounts:
         """Count the cases whose body ran to its end: what was skipped covers nothing."""
         if report.when == "call" and not report.skipped:
             self.count(dict(report.user_properties).get(PROPERTY, {}))
+            self._notes += [str(value) for name, value in report.user_properties if name == NOTE]
 
     def count(self, parameters: dict[str, str]) -> None:
         """Count one case under each of its parameters."""
@@ -37,6 +41,7 @@ class CaseCounts:
         for name in PARAMETERS:
             if name in self._counts:
                 yield f"{name}: {', '.join(f'{value} {n}' for value, n in self._counts[name].most_common())}"
+        yield from self._notes
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print the counts."""
