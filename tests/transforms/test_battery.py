@@ -182,7 +182,8 @@ def test_copies_are_the_same_map(family, ndim):
     transform = TRANSFORMS[family](ndim=ndim)
     theta, points = theta_near_identity(transform, dtype=torch.float32), points_inside(ndim, 5, dtype=torch.float32)
     expected = transform(theta, points)
-    unwarp.warp(image((3,) * ndim), theta, transform)  # fills caches
+    source = image((3,) * ndim)
+    warped = unwarp.warp(source, theta, transform)  # fills caches
     saved = io.BytesIO()
     torch.save(transform.state_dict(), saved)
     saved.seek(0)
@@ -190,6 +191,7 @@ def test_copies_are_the_same_map(family, ndim):
     loaded.load_state_dict(torch.load(saved, weights_only=True))
     for twin in (copy.deepcopy(transform), pickle.loads(pickle.dumps(transform)), loaded, transform.to("cpu")):
         assert torch.equal(twin(theta, points), expected)
+        assert torch.equal(unwarp.warp(source, theta, twin), warped)
     assert repr(transform).startswith(type(transform).__name__)
 
 

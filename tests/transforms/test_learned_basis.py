@@ -31,6 +31,9 @@ def test_fields_start_as_different_waves_of_amplitude_one():
     assert fields.shape == (64, 6)
     assert torch.linalg.matrix_rank(fields) == 6
     torch.testing.assert_close(fields.abs().amax(0), torch.ones(6))
+    half_wave = torch.cos(torch.linspace(0, torch.pi, 8))
+    torch.testing.assert_close(fields[:, 0].reshape(8, 8), half_wave[:, None].expand(8, 8))
+    torch.testing.assert_close(fields[:, 1].reshape(8, 8), half_wave.expand(8, 8))
 
 
 def test_learns_a_deformation_no_affine_map_has():

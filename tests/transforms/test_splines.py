@@ -94,6 +94,17 @@ def test_piecewise_affine_is_that_of_scikit_image():
         assert_matches(transform(theta, points[same]), torch.from_numpy(oracle(points[same].numpy())), "oracle")
 
 
+def test_piecewise_affine_goes_on_beyond_the_lattice_with_the_nearest_triangle():
+    transform = PiecewiseAffine((3, 3)).double()
+    theta = theta_near_identity(transform, batch=1)[0]
+    for inside, step in (((0.9, 0.3), (0.2, 0.01)), ((-0.9, -0.4), (-0.3, 0.02)), ((0.2, -0.95), (0.01, -0.4))):
+        start, step = torch.tensor(inside, dtype=torch.float64), torch.tensor(step, dtype=torch.float64)
+        jacobian = torch.func.jacrev(lambda x: transform(theta, x[None])[0])(start)
+        assert_matches(
+            transform(theta, (start + step)[None])[0], transform(theta, start[None])[0] + jacobian @ step, "oracle"
+        )
+
+
 def test_a_triangle_with_no_area_is_a_map_like_any_other():
     transform = PiecewiseAffine((3, 3))
     theta = torch.zeros(9, 2, requires_grad=True)

@@ -45,7 +45,7 @@ class PiecewiseAffine(AbstractSpline):
         """Barycentric weights, zero but for the D + 1 corners of a point's triangle; rows sum to 1."""
         units = lattice_units(points, self.counts)
         corner = cells(units, self.counts)
-        order = _descending(units - corner)
+        order = (units - corner).detach().argsort(dim=-1, descending=True, stable=True)
         # On the path along the axes in this order the fractions fall from 1 to 0: their differences are the weights.
         fractions = (units - corner).take_along_dim(order, dim=-1)
         ends = torch.ones_like(fractions[..., :1])
@@ -58,8 +58,3 @@ class PiecewiseAffine(AbstractSpline):
 
     def extra_repr(self) -> str:
         return f"control={self.counts}, ndim={self.ndim}"
-
-
-def _descending(fractions: Float[Tensor, "*batch D"]) -> Tensor:
-    """Axes in the order of their fractions, those of the nearest point of the cell for points outside of it."""
-    return fractions.detach().clamp(0, 1).argsort(dim=-1, descending=True, stable=True)
