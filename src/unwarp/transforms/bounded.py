@@ -49,6 +49,7 @@ class Bounded(AbstractWrapper):
         OptionError: a limit that the family has no parameter for, or that leaves no room.
 
     Example:
+        >>> from unwarp.transforms import Similarity
         >>> family = Bounded(Similarity(), scale=2.0, angle=0.5)
         >>> family.bound(torch.tensor([9.0, -9.0, 0.3, 0.0]))
         tensor([ 2.0000, -0.5000,  0.3000,  0.0000])

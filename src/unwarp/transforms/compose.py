@@ -30,6 +30,7 @@ class Compose(AbstractWrapper):
         ndim: spatial dimensions of the defaults.
 
     Example:
+        >>> from unwarp.transforms import Attention, Rigid
         >>> turn_then_crop = Compose(Rigid(), Attention())
         >>> turn_then_crop.theta_shape, turn_then_crop.has_matrix
         ((6,), True)
