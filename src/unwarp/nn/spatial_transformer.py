@@ -59,7 +59,8 @@ class SpatialTransformer(nn.Module):
     ) -> None:
         super().__init__()
         self.localiser = localiser
-        self.transform = transforms.create(transform, ndim=2)
+        # An object may have any number of dimensions; which one the image must have is found at the call.
+        self.transform = transform if isinstance(transform, AbstractTransform) else transforms.create(transform, ndim=2)
         self.size = None if size is None else _checks.size(size, self.transform.ndim)
         self.count = None if count is None else _checks.count("count", count)
         width = getattr(localiser, "out_features", None) if features is None else _checks.count("features", features)

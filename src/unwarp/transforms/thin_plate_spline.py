@@ -67,6 +67,8 @@ class ThinPlateSpline(AbstractSpline):
 
     def control_changed(self) -> None:
         super().control_changed()
+        if self.control.is_meta:  # without values: those that the spline was solved with still hold
+            return
         # Plain attributes on the CPU: `.to(torch.bfloat16)` must not round what the spline is solved with.
         self._exact_control = self.control.detach().to("cpu", torch.float64)
         self._solution = _solve(self._exact_control, self._regularisation)
