@@ -88,7 +88,7 @@ class TrainingConfig:
     recipe: Literal["modern", "published"] = "modern"
     epochs: int = 20
     steps: int = 0
-    lr: float = 0.005
+    lr: float = 0.003
     weight_decay: float = 0.0
     warmup: float = 0.05
     localiser_lr_scale: float = 1.0

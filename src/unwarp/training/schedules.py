@@ -43,7 +43,7 @@ def modern(
     model: nn.Module,
     steps: int,
     *,
-    lr: float = 0.005,
+    lr: float = 0.003,
     weight_decay: float = 0.0,
     warmup: float = 0.05,
     localiser_lr_scale: float = 1.0,
