@@ -14,7 +14,7 @@ from unwarp.backends.triton import Triton
 triton = pytest.importorskip("triton")
 from triton.backends.compiler import GPUTarget  # noqa: E402
 
-from unwarp.backends.triton import launch, ops  # noqa: E402
+from unwarp.backends.triton import autotune, launch, ops, problem  # noqa: E402
 
 HOPPER = GPUTarget("cuda", 90, 32)
 NAMES = {torch.float32: "fp32", torch.float64: "fp64", torch.bfloat16: "bf16", torch.int64: "i64"}
@@ -71,30 +71,30 @@ def compiled(monkeypatch):
     return recorder
 
 
-def problem(kind, *, channels=3, dtype=torch.float32, points=torch.float32, last=False):
+def example(kind, *, channels=3, dtype=torch.float32, points=torch.float32, last=False):
     image = torch.zeros(2, channels, 48, 64, dtype=dtype)
     image = image.to(memory_format=torch.channels_last) if last else image
     if kind == "basis":
         theta, basis = torch.zeros(2, 16, 2, dtype=points), torch.zeros(48 * 64, 16, dtype=points)
-        return image, launch.Points(launch.BASIS, theta, (48, 64), (1.0, 1.0), basis)
+        return image, problem.Points(problem.BASIS, theta, (48, 64), (1.0, 1.0), basis)
     if kind == "grid":
-        return image, launch.Points(launch.GRID, torch.zeros(2, 48, 64, 2, dtype=points), (48, 64), (1.0, 1.0))
-    return image, launch.Points(launch.MATRIX, torch.eye(2, 3, dtype=points).repeat(2, 1, 1), (48, 64), ())
+        return image, problem.Points(problem.GRID, torch.zeros(2, 48, 64, 2, dtype=points), (48, 64), (1.0, 1.0))
+    return image, problem.Points(problem.MATRIX, torch.eye(2, 3, dtype=points).repeat(2, 1, 1), (48, 64), ())
 
 
 def options(padding=0):
-    return launch.Options(1, 0.0, padding, None, False)
+    return problem.Options(1, 0.0, padding, None, False)
 
 
 def test_affine_maps_collect_the_images_gradient_without_atomics(compiled):
-    image, points = problem("matrix")
+    image, points = example("matrix")
     launch.run_backward(image, image, points, options(), image_needed=True, theta_needed=True)
     assert len(compiled.code) == 2
     assert not any(re.search(r"\b(atom|red)\.", code["ptx"]) for code in compiled.code)
 
 
 def test_other_maps_scatter_it(compiled):
-    image, points = problem("basis")
+    image, points = example("basis")
     launch.run_backward(image, image, points, options(1), image_needed=True, theta_needed=True)
     (code,) = compiled.code
     assert "global.add.f32" in code["ptx"].replace(".gpu", "").replace(".relaxed", "")
@@ -103,7 +103,7 @@ def test_other_maps_scatter_it(compiled):
 def test_deterministic_sums_are_in_integers(compiled):
     torch.use_deterministic_algorithms(True)
     try:
-        image, points = problem("grid")
+        image, points = example("grid")
         launch.run_backward(image, image, points, options(), image_needed=True, theta_needed=False)
     finally:
         torch.use_deterministic_algorithms(False)
@@ -111,7 +111,7 @@ def test_deterministic_sums_are_in_integers(compiled):
 
 
 def test_channels_last_moves_sixteen_bytes_at_a_time(compiled):
-    image, points = problem("matrix", channels=64, last=True)
+    image, points = example("matrix", channels=64, last=True)
     launch.run_forward(image, points, options())
     ptx = compiled.code[0]["ptx"]
     assert ptx.count("ld.global.v4") >= 4
@@ -122,7 +122,7 @@ def test_channels_last_moves_sixteen_bytes_at_a_time(compiled):
 @pytest.mark.parametrize("kind", ["matrix", "basis"])
 def test_registers_suffice(kind, last, compiled, tmp_path):
     """What does not fit the registers goes through memory, many times slower: a word or two at most."""
-    image, points = problem(kind, channels=64 if last else 3, last=last)
+    image, points = example(kind, channels=64 if last else 3, last=last)
     launch.run_forward(image, points, options())
     launch.run_backward(image, image, points, options(), image_needed=True, theta_needed=True)
     assert max(stack_bytes(code["cubin"], tmp_path) for code in compiled.code) <= 16
@@ -130,18 +130,68 @@ def test_registers_suffice(kind, last, compiled, tmp_path):
 
 @pytest.mark.parametrize(("dtype", "points"), [(torch.bfloat16, torch.float32), (torch.float64, torch.float64)])
 def test_dtypes(dtype, points, compiled):
-    image, where = problem("matrix", dtype=dtype, points=points)
+    image, where = example("matrix", dtype=dtype, points=points)
     launch.run_forward(image, where, options(2))
     assert ("f64" in compiled.code[0]["ptx"]) == (points == torch.float64)
 
 
 def test_offsets_of_64_bits_where_32_do_not_reach(compiled, monkeypatch):
-    image, points = problem("matrix")
+    image, points = example("matrix")
     launch.run_forward(image, points, options())
-    monkeypatch.setattr(launch, "_WIDE", 1000)
+    monkeypatch.setattr(problem, "_WIDE", 1000)
     launch.run_forward(image, points, options())
     narrow, wide = (code["ttir"].count("extsi") for code in compiled.code)
     assert wide > narrow
+
+
+@pytest.mark.parametrize("kind", ["forward", "gather", "scatter"])
+def test_tiles_measured_on_a_gpu(kind, compiled, monkeypatch):
+    """What autotuning would launch there: every candidate is code of its own, the winner runs last."""
+    tried, cases = [], []
+
+    def choose(case, candidates, run):
+        cases.append(case)
+        tried.extend(candidates())
+        for tile in tried:
+            run(tile)
+        return tried[1]
+
+    monkeypatch.setattr(autotune, "applies", lambda image: True)
+    monkeypatch.setattr(autotune, "choose", choose)
+    image, points = example("matrix", channels=2)
+    if kind == "forward":
+        launch.run_forward(image, points, options())
+    else:
+        wanted = {"image_needed": kind == "gather", "theta_needed": kind == "scatter"}
+        launch.run_backward(image, image, points, options(), **wanted)
+    assert len(tried) == len({code["ttir"] for code in compiled.code}) == len(compiled.code) - 1
+    assert compiled.code[-1]["ttir"] == compiled.code[1]["ttir"]
+    assert cases[0][0] == kind
+    assert hash(cases[0])
+
+
+def test_cases_differ_where_kernels_do(compiled, monkeypatch):
+    cases = []
+    monkeypatch.setattr(autotune, "applies", lambda image: True)
+    monkeypatch.setattr(autotune, "choose", lambda case, candidates, run: cases.append(case) or candidates()[0])
+    monkeypatch.setattr(launch, "wrap_triton", lambda kernel: Nothing())
+    for kind in ("matrix", "grid", "basis"):
+        for dtype in (torch.float32, torch.bfloat16):
+            for padding in (0, 1):
+                for last in (False, True):
+                    image, points = example(kind, channels=4, dtype=dtype, last=last)
+                    launch.run_forward(image, points, options(padding))
+    assert len(cases) == len(set(cases)) == 24
+    image, points = example("matrix", channels=4)
+    launch.run_forward(image[:1], points, options())
+    assert cases[-1] == cases[0]
+
+
+class Nothing:
+    """Stands in for a kernel that nobody waits for."""
+
+    def __getitem__(self, grid):
+        return lambda *arguments, **constants: None
 
 
 class Driver:
@@ -165,6 +215,9 @@ def test_torch_compile_sees_the_kernels(padding_mode, monkeypatch):
         shapes = [node.meta["val"].shape for node in graph.graph.output_node().args[0]]
         return make_boxed_func(lambda *given: [torch.zeros(shape) for shape in shapes])
 
+    run_now = []
+    monkeypatch.setattr(autotune, "applies", lambda image: run_now.append(autotune.runs_now(image)))
+
     def warp(image, matrix):
         return Triton().warp_matrix(image, matrix, (5, 6), how)
 
@@ -173,6 +226,8 @@ def test_torch_compile_sees_the_kernels(padding_mode, monkeypatch):
     image, matrix = torch.zeros(2, 3, 8, 9, requires_grad=True), torch.eye(2, 3).repeat(4, 1, 1).requires_grad_()
     torch.compile(warp, backend=aot_autograd(fw_compiler=record), fullgraph=True)(image, matrix).sum().backward()
     torch.compiler.reset()
+    assert len(run_now) >= 2
+    assert not any(run_now), "tiles must not be measured while torch traces"
     seen = [sum("triton_kernel_wrapper" in target for target in graph) for graph in graphs]
     assert seen == ([1, 2] if padding_mode == "zeros" else [1, 1])
     assert not any("clone" in target for graph in graphs for target in graph)

@@ -11,7 +11,7 @@ from support.twins import assert_twins, gradients
 from unwarp import kernels, padding
 from unwarp.backends import Sampling
 from unwarp.backends.reference import Reference
-from unwarp.backends.triton import Triton, launch, memory
+from unwarp.backends.triton import Triton, autotune, launch, memory, problem
 
 # The interpreter computes with numpy, which warns of what a GPU does silently.
 pytestmark = pytest.mark.filterwarnings("ignore:(invalid value|overflow|divide by zero) encountered:RuntimeWarning")
@@ -168,12 +168,39 @@ def test_sums_in_any_order_are_the_same(deterministic, device):
     """What makes them repeat on a GPU: the upstream of two warps swapped, the same bits come out."""
     image = generators.image((4, 5), batch=1, channels=1).to(device)
     theta = generators.theta_near_identity_matrix(3).to(device)
-    options = launch.Options(1, 0.0, 1, None, False)
+    options = problem.Options(1, 0.0, 1, None, False)
     upstream = generators.image((4, 5), batch=3, channels=1, seed=2).to(device) * 1e3
     results = []
     for order in ([0, 1, 2], [2, 0, 1], [1, 2, 0]):
-        points = launch.Points(launch.MATRIX, theta[order], (4, 5), ())
+        points = problem.Points(problem.MATRIX, theta[order], (4, 5), ())
         given = upstream[order]
         results.append(launch.run_backward(given, image, points, options, image_needed=True, theta_needed=False)[0])
     assert_same(results[1], results[0])
     assert_same(results[2], results[0])
+
+
+@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize("how", [LINEAR, BORDER], ids=["gathered", "scattered"])
+def test_every_tile_near_the_tables_computes_the_same(how, last, monkeypatch, device):
+    """What autotuning may choose."""
+    order = torch.channels_last if last else torch.contiguous_format
+    image = generators.image((9, 17), batch=1, channels=5).to(device).contiguous(memory_format=order)
+    theta = generators.theta_near_identity_matrix(1).to(device)
+    tried = []
+
+    def choose(case, candidates, run):
+        tried.extend(candidates()[1:])
+        results = [run(tile) for tile in candidates()]
+        for result in results[1:]:
+            for actual, expected in zip(flat(result), flat(results[0]), strict=True):
+                assert_matches(actual, expected, "backend")
+        return candidates()[-1]
+
+    monkeypatch.setattr(autotune, "applies", lambda image: True)
+    monkeypatch.setattr(autotune, "choose", choose)
+    assert_twins(warp((8, 40), how), TRITON, image, theta)
+    assert len(tried) >= 6
+
+
+def flat(result):
+    return [result] if isinstance(result, torch.Tensor) else [part for part in result if part.numel()]

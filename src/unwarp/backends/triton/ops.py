@@ -12,7 +12,8 @@ from torch import Tensor
 
 from unwarp.backends import native_ops
 from unwarp.backends.triton.interpreted import interpreted
-from unwarp.backends.triton.launch import BASIS, GRID, MATRIX, Options, Points, run_backward, run_forward
+from unwarp.backends.triton.launch import run_backward, run_forward
+from unwarp.backends.triton.problem import BASIS, GRID, MATRIX, Options, Points
 
 NAMESPACE = "unwarp_triton"
 
