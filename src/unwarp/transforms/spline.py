@@ -54,17 +54,18 @@ class AbstractSpline(AbstractDisplacement):
         key = (tuple(size), align_corners, dtype, device)
         if torch.compiler.is_compiling():
             return self._compute_grid_basis(*key)
-        if key not in self._grid_bases:
+        basis = self._grid_bases.get(key)
+        if basis is None:
             # Inference tensors cannot be saved for a later backward pass.
             with torch.inference_mode(mode=False), torch.no_grad():
                 basis = self._compute_grid_basis(*key)
-            if type(basis) is not Tensor:  # a fake or traced tensor must not outlive its mode
-                return basis
+        if _outlives_the_call(basis):
+            # Each step is safe beside other threads, which may drop what this one has just kept.
+            self._grid_bases.pop(key, None)
             self._grid_bases[key] = basis
-        self._grid_bases.move_to_end(key)
-        if len(self._grid_bases) > _KEPT_SIZES:
-            self._grid_bases.popitem(last=False)
-        return self._grid_bases[key]
+            if len(self._grid_bases) > _KEPT_SIZES:
+                self._grid_bases.popitem(last=False)
+        return basis
 
     def _compute_grid_basis(
         self, size: tuple[int, ...], align_corners: bool, dtype: torch.dtype, device: torch.device
@@ -84,6 +85,12 @@ class AbstractSpline(AbstractDisplacement):
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_grid_bases": OrderedDict()}
+
+
+def _outlives_the_call(tensor: Tensor) -> bool:
+    """Whether it is a plain tensor: not a fake one, nor one of a `torch.func` transform, which belong to their mode."""
+    wrapped: bool = torch._C._functorch.is_functorch_wrapped_tensor(tensor)  # pyright: ignore
+    return type(tensor) is Tensor and not wrapped
 
 
 def _control_loaded(module: nn.Module, incompatible: object) -> None:
