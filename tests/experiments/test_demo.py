@@ -5,7 +5,7 @@ import pytest
 from support.small_mnist import test_digits, training_digits
 from unwarp.data import mnist_subset
 from unwarp.experiments.demo import EXPERIMENTS, SETTINGS, TRANSFORMER, train_demo
-from unwarp.experiments.demo_report import demo_rows, write_demo_report
+from unwarp.experiments.demo_report import PYTHON, demo_rows, write_demo_report
 from unwarp.experiments.experiment import choose
 
 TINY = ["data.source=packaged", "data.validation=32", "data.batch_size=32", "model.width=4", "training.epochs=1"]
@@ -58,3 +58,9 @@ def test_report_stands_alone(demo):
 def test_demo_replaces_an_older_one(demo):
     _, folder = demo
     train_demo(TRANSFORMER, folder, settings=TINY, progress=False)
+
+
+def test_program_in_the_report_runs():
+    names = {}
+    exec(PYTHON, names)
+    assert names["logits"].shape == (8, 10)

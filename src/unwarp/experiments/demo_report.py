@@ -15,14 +15,14 @@ from unwarp.viz.style import new_figure
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["COLUMNS", "demo_rows", "write_demo_report"]
+__all__ = ["COLUMNS", "PYTHON", "demo_rows", "write_demo_report"]
 
 COLUMNS = ("network", "test error", "parameters", "training")
 _SHOWN = 12  # digits in the figure
 
 _WHAT = (
     "Two networks learned to read handwritten digits that lie rotated by up to 45 degrees, scaled by 0.7 to 1.2 and "
-    "anywhere in an image of 42 x 42 pixels. Both had the same digits, number of steps and learning rates. The ST-CNN "
+    "anywhere in an image of 42 x 42 pixels. Both had the same digits, number of steps and learning rate. The ST-CNN "
     "first predicts an affine map from each image and resamples the image by it: nobody told it which map is right."
 )
 _FIGURE = (
@@ -33,12 +33,13 @@ _NEXT = """unwarp train mnist-rts/st-cnn-affine        # all 60,000 digits: down
 unwarp train mnist-e/st-cnn-tps             # bent digits, thin-plate spline
 unwarp figure runs/mnist-rts/st-cnn-affine/standard-seed0/checkpoints/best.ckpt
 unwarp data show tc                         # digits among clutter"""
-_PYTHON = """import torch
+PYTHON = """import torch
 from torch import nn
 from unwarp.nn import ConvLocaliser, SpatialTransformer
 
 straighten = SpatialTransformer(ConvLocaliser(channels=3), "affine", size=(64, 64))
-network = nn.Sequential(straighten, my_classifier)   # trains end to end
+classifier = nn.Sequential(nn.Flatten(), nn.Linear(3 * 64 * 64, 10))
+network = nn.Sequential(straighten, classifier)   # trains end to end
 logits = network(torch.rand(8, 3, 96, 96))"""
 
 
@@ -71,7 +72,7 @@ def write_demo_report(runs: Mapping[str, Finished], folder: Path, *, transformer
         Section("What the transformer learned", [_FIGURE, Picture(encode_png(figure), alt="Digits, straightened")]),
         Section("While they trained", [Picture(encode_png(curves), alt="Validation error by epoch")]),
         Section("How to go on", ["Train on all digits, or other distortions:", Code(_NEXT)]),
-        Section("In your own network", ["A transformer goes before any classifier:", Code(_PYTHON)]),
+        Section("In your own network", ["A transformer goes before any classifier:", Code(PYTHON)]),
     ]
     record = records[transformer]
     footer = f"unwarp {record.versions['unwarp']}, torch {record.versions['torch']}, {record.machine['processor']}"
