@@ -38,12 +38,12 @@ def identity(family, ndim, *batch, dtype=torch.float32):
 @every_dimension
 @every_family
 def test_every_size(family, ndim, align_corners, backend):
+    options = {"align_corners": align_corners, "backend": backend}
     for size in SIZES[ndim]:
-        source = image(size, channels=1)
-        options = {"align_corners": align_corners, "backend": backend}
-        for mode in ("bilinear", "nearest"):
-            warped = unwarp.warp(source, identity(family, ndim, 2), default(family, ndim), mode=mode, **options)
-            assert torch.equal(warped, source), (size, mode)
+        for dtype, mode in ((torch.float32, "bilinear"), (torch.float64, "bilinear"), (torch.float32, "nearest")):
+            source, theta = image(size, channels=1, dtype=dtype), identity(family, ndim, 2, dtype=dtype)
+            warped = unwarp.warp(source, theta, default(family, ndim), mode=mode, **options)
+            assert torch.equal(warped, source), (size, dtype, mode)
 
 
 @exact_backends

@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 from functools import cache
-from pathlib import Path
 
 import pytest
 import torch
@@ -37,7 +36,7 @@ def outcome() -> dict[int, list[str]]:
             capture_output=True,
             text=True,
             timeout=100,
-            env={**os.environ, "PYTHONPATH": str(Path(__file__).parent), "OMP_NUM_THREADS": "1"},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"},
             check=False,
         )
         lines = [json.loads(line) for line in process.stdout.splitlines()]

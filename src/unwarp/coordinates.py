@@ -153,9 +153,6 @@ def _row_times(row: Sequence[Float[Tensor, "*batch"]], axes: Sequence[Float[Tens
 
 def vector(values: Sequence[float], *, like: Tensor) -> Float[Tensor, "values"]:
     """Numbers, such as a factor an axis, as a tensor beside another one."""
-    if any(isinstance(value, torch.SymInt | torch.SymFloat) for value in values):
-        # Sizes that are symbolic while torch exports: torch.tensor would make them constants of the graph.
-        return torch.stack([torch.full((), value, dtype=like.dtype, device=like.device) for value in values])
     return torch.tensor(values, dtype=like.dtype, device=like.device)
 
 
