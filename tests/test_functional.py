@@ -253,12 +253,11 @@ def test_a_fill_value_can_be_learned():
 
 
 def test_a_projective_horizon_shows_padding_and_finite_gradients():
-    theta = torch.tensor(
-        [[1.0, 0, 0, 0, 1, 0, -2.0, 0]], requires_grad=True
-    )  # w = 1 - 2 x: the right quarter is behind
+    # w = 1 - 4 x is negative in the right three eighths, whose x / w lies within the image all the same.
+    theta = torch.tensor([[1.0, 0, 0, 0, 1, 0, -4.0, 0]], requires_grad=True)
     warped = warp(torch.ones(1, 1, 8, 8), theta, "projective", padding_mode="fill", fill_value=7.0)
-    assert (warped[..., 6:] == 7).all()
-    assert (warped[..., 3] == 1).all()
+    assert (warped[..., 5:] == 7).all()
+    assert (warped[..., :4] == 1).all()
     warped.sum().backward()
     assert theta.grad.isfinite().all()
 

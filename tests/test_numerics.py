@@ -142,3 +142,11 @@ def test_integer_images_have_no_nan_and_take_zero():
         sampled = sample(source, grid, mode="nearest", padding_mode=padding)
         assert (sampled[..., 0] == 0).all()
         assert (sampled[..., 1] == source[..., 2, 3]).all()
+
+
+@every_backend
+def test_finite_positions_whose_sum_overflows_are_defined(backend):
+    source, grid = image((5, 5)), torch.tensor([[[1e38, 1e38], [-1e38, -1e38]]])
+    assert not sample(source, grid, backend=backend).any()
+    corners = sample(source, grid, padding_mode="border", backend=backend)
+    assert_same(corners, source[..., (4, 0), (4, 0)])

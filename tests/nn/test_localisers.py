@@ -38,6 +38,11 @@ def test_the_parameters_of_the_convolutional_localiser(size, dense, transform, h
     assert count(transformer) == 520 + 10_020 + dense + head
 
 
+def test_the_layers_of_the_convolutional_localiser():
+    names = [type(layer).__name__ for layer in (*ConvLocaliser(1, 28).convolutions, *ConvLocaliser(1, 28).dense)]
+    assert names == ["AvgPool2d", "Conv2d", "ReLU", "MaxPool2d", "Conv2d", "ReLU", "Flatten", "Linear", "ReLU"]
+
+
 def test_the_parameters_of_the_dense_localiser():
     assert count(DenseLocaliser(784)) == (784 + 1) * 32 + 2 * (32 + 1) * 32
     assert [type(layer).__name__ for layer in DenseLocaliser(784).layers] == ["Flatten", *["Linear", "ReLU"] * 3]
