@@ -52,6 +52,7 @@ PUBLIC = {
     "unwarp.nn": [
         "ConvLocaliser",
         "DenseLocaliser",
+        "LinearisedSampler",
         "Sampler",
         "SpatialTransformer",
         "parameter_groups",

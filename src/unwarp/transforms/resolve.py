@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-import torch
-
 from unwarp._checks import nearest_names
 from unwarp.errors import OptionError, ShapeError
 from unwarp.transforms.affine import Affine
@@ -67,7 +65,6 @@ def resolve(transform: str | AbstractTransform, ndim: int) -> AbstractTransform:
     return _shared[transform, ndim]
 
 
-@torch.compiler.assume_constant_result
 def _make_once(name: str, ndim: int) -> bool:
     """Make a shared transform if there is none yet: also while torch.compile traces, which cannot make modules."""
     if (name, ndim) in _shared:
@@ -77,6 +74,10 @@ def _make_once(name: str, ndim: int) -> bool:
     with ThreadPoolExecutor(1) as apart:
         _shared[name, ndim] = apart.submit(TRANSFORMS[name], ndim=ndim).result()
     return True
+
+
+# What torch.compiler.assume_constant_result does, which would load the compiler, two seconds' worth, at import.
+_make_once._dynamo_marked_constant = True  # pyright: ignore[reportFunctionMemberAccess]
 
 
 def create(transform: str | AbstractTransform, ndim: int) -> AbstractTransform:
