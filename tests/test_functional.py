@@ -252,10 +252,12 @@ def test_a_fill_value_can_be_learned():
     assert fill.grad.tolist() == [40.0, 40.0, 40.0]
 
 
-def test_a_projective_horizon_shows_padding_and_finite_gradients():
+@exact_backends
+def test_a_projective_horizon_shows_padding_and_finite_gradients(backend):
     # w = 1 - 4 x is negative in the right three eighths, whose x / w lies within the image all the same.
     theta = torch.tensor([[1.0, 0, 0, 0, 1, 0, -4.0, 0]], requires_grad=True)
-    warped = warp(torch.ones(1, 1, 8, 8), theta, "projective", padding_mode="fill", fill_value=7.0)
+    options = {"padding_mode": "fill", "fill_value": 7.0, "backend": backend}
+    warped = warp(torch.ones(1, 1, 8, 8), theta, "projective", **options)
     assert (warped[..., 5:] == 7).all()
     assert (warped[..., :4] == 1).all()
     warped.sum().backward()
