@@ -14,7 +14,13 @@ TRANSFORMER = "ST-CNN (affine)"
 EXPERIMENTS = {"CNN": "mnist-rts/cnn", TRANSFORMER: "mnist-rts/st-cnn-affine"}
 """What is compared: its name in the report, its name in the catalogue."""
 
-SETTINGS = ("data.source=packaged", "data.validation=600", "training.epochs=30")
+SETTINGS = (
+    "data.source=packaged",
+    "data.validation=600",
+    "data.batch_size=64",
+    "model.width=64",
+    "training.epochs=30",
+)
 
 
 def train_demo(
