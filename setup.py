@@ -26,10 +26,13 @@ FLAGS = [
     "-Wno-maybe-uninitialized", "-Wno-uninitialized",
 ]  # fmt: skip
 AVX2 = ["-mavx2", "-mfma", "-mf16c"]
+AVX512 = [*AVX2, "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl"]
 INSTRUCTIONS = {
+    "antialias_avx2.cpp": AVX2,
+    "antialias_avx512.cpp": AVX512,
     "baseline_cpu.cpp": ["-O2"],  # for x86 processors from before 2013: half the time to compile
     "avx2_cpu.cpp": AVX2,
-    "avx512_cpu.cpp": [*AVX2, "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl"],
+    "avx512_cpu.cpp": AVX512,
 }
 
 

@@ -14,7 +14,7 @@ from support.tolerances import assert_matches
 from unwarp.backends import Case, Sampling
 from unwarp.backends.native import Native
 from unwarp.backends.reference import Reference
-from unwarp.kernels import resolve
+from unwarp.kernels import Linear, resolve
 from unwarp.padding import MODES
 
 NATIVE, REFERENCE = Native(), Reference()
@@ -230,6 +230,21 @@ def test_bands_of_one_image_are_its_gradient(dtype, channels_last):
         assert_matches(a / scale, b / scale, "backend")
 
 
+class Softer(Linear):
+    """A kernel that inherits the name of another."""
+
+    def weights(self, fraction):
+        smooth = fraction * fraction * (3 - 2 * fraction)
+        return torch.stack([1 - smooth, smooth], dim=-1)
+
+
+def test_a_subclass_of_a_kernel_is_not_taken_for_it():
+    x = torch.tensor([[[[0.0, 1.0]]]])
+    grid = torch.tensor([[[[-0.25, 0.0]]]])  # a quarter of the way from the first pixel to the second
+    assert unwarp.sample(x, grid).item() == 0.25
+    assert unwarp.sample(x, grid, mode=Softer()).item() == 0.25**2 * 2.5
+
+
 def case(**changes) -> Case:
     given = {"op": "grid", "ndim": 2, "device": "cpu", "image_dtype": torch.float32, "point_dtype": torch.float32}
     return Case(**{**given, "sampling": sampling("bilinear", "zeros"), **changes})
@@ -240,7 +255,9 @@ def case(**changes) -> Case:
     [
         ({"device": "cuda"}, "runs on the CPU"),
         ({"image_dtype": torch.uint8}, "torch.uint8"),
-        ({"sampling": Sampling(resolve("bilinear"), antialias=True)}, "anti-aliasing"),
+        ({"sampling": Sampling(resolve("nearest"), antialias=True)}, "anti-aliasing"),
+        ({"sampling": Sampling(resolve("bilinear"), antialias=True), "ndim": 3}, "anti-aliasing"),
+        ({"sampling": Sampling(Softer())}, "Softer"),
         ({"sampling": Sampling(resolve("lanczos3"))}, "lanczos3"),
         ({"sampling": Sampling(resolve("bilinear"), "fill", torch.ones(1, requires_grad=True))}, "fill_value"),
     ],

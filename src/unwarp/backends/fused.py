@@ -13,6 +13,7 @@ from unwarp._typing import Float, Shaped
 from unwarp.backends import native_ops
 from unwarp.backends.base import Case, Sampling
 from unwarp.backends.reference import Reference
+from unwarp.kernels import AbstractKernel
 
 _DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
 _LARGEST_PLANE = 2**30
@@ -45,13 +46,18 @@ class AbstractFused(ABC):
             return elsewhere
         if case.image_dtype not in _DTYPES:
             return f"it has no {case.image_dtype} images"
-        if sampling.antialias:
-            return "it has no anti-aliasing"
-        if sampling.kernel.name not in native_ops.KERNELS:
-            return f"it has no {sampling.kernel.name} kernel"
+        if sampling.antialias and not self.antialiases(case):
+            return "it has no anti-aliasing of this case"
+        if type(sampling.kernel) not in native_ops.KERNELS:
+            return f"it has no {_described(sampling.kernel)} kernel"
         if sampling.fill is not None and sampling.fill.requires_grad:
             return "it has no gradient for fill_value"
         return None
+
+    def antialiases(self, case: Case) -> bool:
+        """Whether anti-aliased sampling of a case is among the ops."""
+        del case
+        return False
 
     def sample_grid(
         self,
@@ -62,13 +68,13 @@ class AbstractFused(ABC):
         jacobian: Float[Tensor, "T *out D D"] | None = None,
     ) -> Shaped[Tensor, "T channels *out"]:
         del jacobian
-        if _transformed():
+        if transformed():
             return _REFERENCE.sample_grid(image, grid, scale, sampling)
         grid = _wide_enough(grid, image)
         # Any number of output axes: to the op they are one row.
         rank = (1,) * (image.ndim - 3)
         shaped = grid if grid.ndim == image.ndim else grid.reshape(len(grid), *rank, -1, image.ndim - 2)
-        sampled = self._op("sample_grid")(image, shaped, scale, *_options(sampling, grid))
+        sampled = self._op("sample_grid")(image, shaped, scale, *options_of(sampling, grid))
         return sampled if shaped is grid else sampled.reshape(*sampled.shape[:2], *grid.shape[1:-1])
 
     def warp_matrix(
@@ -78,10 +84,10 @@ class AbstractFused(ABC):
         size: Sequence[int],
         sampling: Sampling,
     ) -> Shaped[Tensor, "T channels *size"]:
-        if _transformed():
+        if transformed():
             return _REFERENCE.warp_matrix(image, matrix, size, sampling)
         matrix = _wide_enough(matrix, image)
-        return self._op("warp_matrix")(image, matrix, size, *_options(sampling, matrix))
+        return self._op("warp_matrix")(image, matrix, size, *options_of(sampling, matrix))
 
     def warp_basis(
         self,
@@ -92,10 +98,10 @@ class AbstractFused(ABC):
         size: Sequence[int],
         sampling: Sampling,
     ) -> Shaped[Tensor, "T channels *size"]:
-        if _transformed() or (basis.requires_grad and torch.is_grad_enabled()):
+        if transformed() or (basis.requires_grad and torch.is_grad_enabled()):
             return _REFERENCE.warp_basis(image, coefficients, basis, ratio, size, sampling)
         coefficients = _wide_enough(coefficients, image)
-        options = _options(sampling, coefficients)
+        options = options_of(sampling, coefficients)
         basis = basis.to(coefficients.dtype)
         return self._op("warp_basis")(image, coefficients, basis, ratio, size, *options)
 
@@ -103,7 +109,13 @@ class AbstractFused(ABC):
         return getattr(getattr(torch.ops, self.namespace), name).default
 
 
-def _transformed() -> bool:
+def _described(kernel: AbstractKernel) -> str:
+    """The kernel's name; its class where that only inherits the name."""
+    inherited = any(kernel.name == known.name for known in native_ops.KERNELS)
+    return type(kernel).__name__ if inherited else kernel.name
+
+
+def transformed() -> bool:
     """Whether forward-mode differentiation or a `torch.func` transform is under way."""
     if torch.compiler.is_compiling():
         return False
@@ -117,8 +129,9 @@ def _wide_enough(theta: Tensor, image: Tensor) -> Tensor:
     return theta.double()
 
 
-def _options(sampling: Sampling, theta: Tensor) -> tuple[int, float, int, Tensor | None, bool]:
+def options_of(sampling: Sampling, theta: Tensor) -> tuple[int, float, int, Tensor | None, bool]:
+    """What the ops' arguments end with: kernel, cubic a, padding, fill, align_corners."""
     fill = None if sampling.fill is None else sampling.fill.to(theta.dtype)
-    kernel = native_ops.KERNELS.index(sampling.kernel.name)
+    kernel = native_ops.KERNELS.index(type(sampling.kernel))
     mode = padding.MODES.index(sampling.padding)
     return kernel, native_ops.cubic_a(sampling.kernel), mode, fill, sampling.align_corners

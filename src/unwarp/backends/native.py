@@ -6,10 +6,15 @@ The source is in ``csrc/``. Only this module loads the compiled library.
 import importlib
 import os
 import sys
+from collections.abc import Sequence
 from importlib import resources, util
 from types import ModuleType
 
-from unwarp.backends import native_ops
+from torch import Tensor
+
+from unwarp._typing import Float, Shaped
+from unwarp.backends import native_antialias, native_ops
+from unwarp.backends.base import Case, Sampling
 from unwarp.backends.fused import AbstractFused
 
 
@@ -20,6 +25,8 @@ def _loading_failure() -> str | None:
     except (ImportError, RuntimeError, OSError) as error:
         return _kept_reason() or f"the C++ extension does not load ({error})"
     native_ops.register("unwarp")
+    if native_antialias.built():
+        native_ops.register_antialiased("unwarp")
     return None
 
 
@@ -58,3 +65,29 @@ class Native(AbstractFused):
 
     def runs_on(self, device: str) -> str | None:
         return None if device == "cpu" else f"it runs on the CPU, the image is on {device}"
+
+    def antialiases(self, case: Case) -> bool:
+        return native_antialias.built() and native_antialias.covers(case)
+
+    def sample_grid(
+        self,
+        image: Shaped[Tensor, "N channels *in"],
+        grid: Float[Tensor, "T *out D"],
+        scale: Sequence[float],
+        sampling: Sampling,
+        jacobian: Float[Tensor, "T *out D D"] | None = None,
+    ) -> Shaped[Tensor, "T channels *out"]:
+        if sampling.antialias:
+            return native_antialias.sample_grid(image, grid, scale, sampling, jacobian)
+        return super().sample_grid(image, grid, scale, sampling)
+
+    def warp_matrix(
+        self,
+        image: Shaped[Tensor, "N channels *in"],
+        matrix: Float[Tensor, "T rows D1"],
+        size: Sequence[int],
+        sampling: Sampling,
+    ) -> Shaped[Tensor, "T channels *size"]:
+        if sampling.antialias:
+            return native_antialias.warp_matrix(image, matrix, size, sampling)
+        return super().warp_matrix(image, matrix, size, sampling)

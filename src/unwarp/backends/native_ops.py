@@ -14,10 +14,10 @@ from torch import Tensor
 from unwarp import padding
 from unwarp.backends.base import Sampling
 from unwarp.backends.reference import Reference
-from unwarp.kernels import AbstractKernel, resolve
+from unwarp.kernels import AbstractKernel, Cubic, Linear, Nearest
 
-KERNELS = ("nearest", "bilinear", "bicubic")
-"""Kernel names in the order of the ops' numbers."""
+KERNELS: tuple[type[AbstractKernel], ...] = (Nearest, Linear, Cubic)
+"""In the order of the ops' numbers. These classes themselves: a subclass may weigh its taps in another way."""
 
 _REFERENCE = Reference()
 
@@ -37,7 +37,7 @@ BackwardOp: TypeAlias = Callable[..., tuple[Tensor, Tensor]]
 
 def cubic_a(kernel: AbstractKernel) -> float:
     """The parameter of Keys' cubic kernel; 0 for the kernels without one."""
-    return float(getattr(kernel, "a", 0.0))
+    return float(kernel.a) if isinstance(kernel, Cubic) else 0.0
 
 
 def register(namespace: str, *, fake: bool = True) -> None:
@@ -58,6 +58,20 @@ def register(namespace: str, *, fake: bool = True) -> None:
             torch.library.register_fake(f"{namespace}::{name}_backward", _fake_backward)
         op = getattr(getattr(torch.ops, namespace), f"{name}_backward").default
         torch.library.register_autograd(f"{namespace}::{name}", partial(backward, op), setup_context=save)
+
+
+def register_antialiased(namespace: str) -> None:
+    """Tell torch the shapes of the anti-aliased ops, which have no derivative."""
+    torch.library.register_fake(f"{namespace}::sample_antialiased", _fake_positions)
+    torch.library.register_fake(f"{namespace}::warp_affine_antialiased", _fake_affine)
+
+
+def _fake_positions(image: Tensor, positions: Tensor, *_: object) -> Tensor:
+    return image.new_empty((positions.shape[0], image.shape[1], *positions.shape[1:-1]))
+
+
+def _fake_affine(image: Tensor, matrix: Tensor, size: Sequence[int], *_: object) -> Tensor:
+    return image.new_empty((matrix.shape[0], image.shape[1], *size))
 
 
 def _dense(image: Tensor) -> bool:
@@ -174,7 +188,5 @@ def _gradients(
 def _sampling(options: Sequence[Any]) -> Sampling:
     kernel, a, mode = int(options[0]), float(options[1]), int(options[2])
     fill: Tensor | None = options[3]
-    resolved = resolve(KERNELS[kernel])
-    if cubic_a(resolved) != a:
-        resolved = type(resolved)(a)  # pyright: ignore[reportCallIssue]
+    resolved = Cubic(a) if KERNELS[kernel] is Cubic else KERNELS[kernel]()
     return Sampling(resolved, padding.MODES[mode], fill, bool(options[4]))

@@ -1,0 +1,159 @@
+"""Anti-aliased sampling by the C++ ops: the reference's values and gradients."""
+
+import math
+
+import pytest
+import torch
+
+import unwarp
+from support.generators import generator, image
+from support.tolerances import assert_matches, assert_same
+from unwarp import kernels, padding
+from unwarp.backends import native_antialias
+from unwarp.backends.native import Native
+
+pytestmark = pytest.mark.skipif(Native().missing() is not None, reason=f"native is missing: {Native().missing()}")
+
+MAPS = {
+    "shrink": [[2.9, 0.7, 0.1], [-0.8, 3.1, -0.2]],
+    "thin": [[7.0, 6.0, 0.0], [5.9, 5.2, 0.3]],
+    "half": [[0.5, 0.1, 0.2], [0.2, 4.0, -0.1]],
+    "enlarge": [[0.3, 0.2, 0.0], [-0.1, 0.4, 0.0]],
+    "beyond": [[1.5, 0.2, 9.0], [0.1, 2.0, -7.0]],
+}
+
+
+@pytest.fixture(autouse=True)
+def ops_called(monkeypatch):
+    """Counts calls that reach the ops: the reference would agree with itself."""
+    calls = []
+    original = native_antialias._options
+
+    def counted(*arguments):
+        calls.append(arguments)
+        return original(*arguments)
+
+    monkeypatch.setattr(native_antialias, "_options", counted)
+    return calls
+
+
+def both(x, theta, transform="affine", size=None, **options):
+    return [
+        unwarp.warp(x, theta, transform, size, antialias=True, backend=backend, **options)
+        for backend in ("native", "reference")
+    ]
+
+
+@pytest.mark.parametrize("align_corners", [False, True])
+@pytest.mark.parametrize("kernel", [kernels.Linear(), kernels.Cubic(), kernels.Cubic(-0.5)], ids=repr)
+@pytest.mark.parametrize("padding", padding.MODES)
+def test_values(kernel, padding, align_corners, ops_called):
+    theta = torch.tensor(list(MAPS.values()))
+    for size, out in (((63, 7), (5, 6)), ((7, 63), (1, 1)), ((1, 1), (3, 2)), ((40, 33), (9, 8))):
+        for dtype in (torch.float32, torch.float64):
+            x = image(size, batch=1, channels=5 if out == (5, 6) else 1, dtype=dtype)
+            options = {"mode": kernel, "padding_mode": padding, "align_corners": align_corners}
+            options |= {"fill_value": 0.3} if padding == "fill" else {}
+            native, reference = both(x, theta.to(dtype), size=out, **options)
+            assert_matches(native, reference, "backend")
+    assert len(ops_called) == 8
+
+
+@pytest.mark.parametrize("kernel", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("family", ["projective", "thin_plate_spline", "grid"])
+def test_maps_whose_jacobian_varies(family, kernel, ops_called):
+    x = image((30, 41), channels=3, dtype=torch.float64)
+    affine = torch.tensor([MAPS["shrink"], MAPS["half"]], dtype=torch.float64) / 2
+    if family == "grid":
+        grid = unwarp.transforms.Affine()(affine, unwarp.make_grid((6, 5), dtype=torch.float64)).sin()
+        native, reference = [
+            unwarp.sample(x, grid, mode=kernel, antialias=True, backend=backend) for backend in ("native", "reference")
+        ]
+    else:
+        tilt = torch.tensor([[0.3, 0.2], [-0.1, 0.4]], dtype=torch.float64)
+        theta = torch.cat([affine.flatten(1), tilt], dim=1)
+        if family == "thin_plate_spline":
+            start = unwarp.transforms.ThinPlateSpline().identity(dtype=torch.float64)
+            theta = unwarp.transforms.Affine()(affine, start).sin()
+        native, reference = both(x, theta, family, (6, 5), mode=kernel)
+    assert_matches(native, reference, "backend")
+    assert len(ops_called) == 1
+
+
+def test_k_warps_of_each_image_in_any_memory_order():
+    x = image((16, 12), batch=2, channels=6)
+    theta = torch.tensor(list(MAPS.values()))[None].repeat(2, 1, 1, 1) * torch.rand(2, 5, 1, 1, generator=generator())
+    expected = unwarp.warp(x, theta, "affine", 4, antialias=True, backend="reference")
+    for same in (x, x.to(memory_format=torch.channels_last), x.mT.contiguous().mT):
+        assert_matches(unwarp.warp(same, theta, "affine", 4, antialias=True, backend="native"), expected, "backend")
+
+
+@pytest.mark.parametrize("antialias", [True, 2.0])
+@pytest.mark.parametrize("kernel", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("padding", padding.MODES)
+def test_the_identity_is_exact(padding, kernel, antialias):
+    x = image((9, 37), batch=1, channels=3)
+    options = {"mode": kernel, "padding_mode": padding, "antialias": antialias, "backend": "native"}
+    assert_same(unwarp.warp(x, torch.eye(2, 3)[None], "affine", **options), x)
+    assert_same(unwarp.warp(x, torch.eye(3).flatten()[None, :8], "projective", **options), x)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e30, 1e6, -1e4])
+@pytest.mark.parametrize("padding", padding.MODES)
+@pytest.mark.parametrize("where", [(0, 0), (1, 2)])
+def test_wild_maps(where, padding, value):
+    x = image((8, 9), batch=1, channels=2)
+    theta = torch.eye(2, 3)[None].clone()
+    theta[0][where] = value
+    native, reference = both(x, theta, size=(3, 3), padding_mode=padding)
+    assert_same(native.isnan(), reference.isnan())
+    if padding in ("zeros", "border", "fill"):  # elsewhere float32 has no digits left for the phase
+        assert_matches(native.nan_to_num(), reference.nan_to_num(), "backend")
+
+
+def test_a_pixel_outside_of_the_kernel_is_not_read():
+    x = image((32, 32), batch=1, channels=1)
+    expected = unwarp.warp(x, torch.eye(2, 3)[None], "affine", 4, antialias=True, backend="native")
+    x[..., 20:, :] = math.nan
+    sampled = unwarp.warp(x, torch.eye(2, 3)[None], "affine", 4, antialias=True, backend="native")
+    assert_same(sampled[..., :2, :], expected[..., :2, :])
+    assert sampled[..., 2:, :].isnan().all()
+
+
+def test_gradients_are_the_references(ops_called):
+    theta = torch.tensor([MAPS["shrink"]], requires_grad=True)
+    x = image((20, 21), batch=1).requires_grad_()
+    found = [torch.autograd.grad(warped.square().sum(), (x, theta)) for warped in both(x, theta, size=5)]
+    for native, reference in zip(*found, strict=True):
+        assert_same(native, reference)
+    assert not ops_called
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_is_blended_in_float32(dtype):
+    x = image((20, 21), batch=1).to(dtype)
+    native, reference = both(x, torch.tensor([MAPS["shrink"]]), size=5)
+    assert native.dtype == dtype
+    assert_matches(native, reference, "rounded")
+
+
+def test_threads_share_the_work():
+    x, theta = image((64, 64), batch=2), torch.tensor([MAPS["shrink"], MAPS["thin"]])
+    threads, results = torch.get_num_threads(), []
+    try:
+        for count in (1, 3):
+            torch.set_num_threads(count)
+            results.append(unwarp.warp(x, theta, "affine", 33, antialias=True, backend="native"))
+    finally:
+        torch.set_num_threads(threads)
+    assert_same(*results)
+
+
+def test_the_ops_check_what_they_are_given():
+    x, matrix = torch.zeros(2, 1, 4, 4), torch.eye(2, 3)[None]
+    op, options = torch.ops.unwarp.warp_affine_antialiased, (4.0, 1, 0.0, 0, None, False)
+    for arguments in ((x, matrix, [4, 4]), (x[:1].int(), matrix, [4, 4]), (x[:1], matrix, [0, 4])):
+        with pytest.raises(RuntimeError, match="expected"):
+            op(*arguments, *options)
+    with pytest.raises(RuntimeError, match="expected linear or cubic"):
+        op(x[:1], matrix, [4, 4], 4.0, 0, 0.0, 0, None, False)
