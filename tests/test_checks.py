@@ -110,8 +110,9 @@ WRONG_GRIDS = {
 WRONG_SIZES = {
     "zero": Wrong(_option(size=(0, 4)), ShapeError, ("size:", "1 to", "(0, 4)", "pixels")),
     "negative": Wrong(_option(size=(4, -1)), ShapeError, ("size:", "1 to", "(4, -1)", "pixels")),
-    "huge": Wrong(
-        _option(size=(4, 10**20)), ShapeError, ("size:", "1 to 1073741824", "100000000000000000000", "pixels")
+    "huge": Wrong(_option(size=(4, 10**20)), ShapeError, ("size:", "1 to 2^30", "100000000000000000000", "pixels")),
+    "huge in all": Wrong(
+        _option(size=(2**21, 2**21)), ShapeError, ("size:", "at most 2^40", "(2097152, 2097152)", "pixels")
     ),
     "bool": Wrong(_option(size=True), ShapeError, ("size:", "2 integers (height, width)", "True", "tuple of int")),
     "bools": Wrong(_option(size=(True, 4)), ShapeError, ("size:", "2 integers", "(True, 4)", "tuple of int")),

@@ -147,7 +147,7 @@ def test_a_compiled_graph_has_the_same_values_and_gradients(family, backend):
 @pytest.mark.parametrize("strict", [False, True])
 def test_an_exported_graph_takes_any_batch_and_size(strict):
     module = _Warp("affine", "auto")
-    batch, height = torch.export.Dim("batch", min=1, max=64), torch.export.Dim("height", min=2, max=64)
+    batch, height = torch.export.Dim("batch"), torch.export.Dim("height")
     source, theta = image((6, 5)), theta_near_identity(module.transform, dtype=torch.float32)
     shapes = ({0: batch, 2: height}, {0: batch})
     program = torch.export.export(module, (source, theta), dynamic_shapes=shapes, strict=strict)

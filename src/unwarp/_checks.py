@@ -19,7 +19,7 @@ T = TypeVar("T")
 _DIMENSIONS = (1, 2, 3)
 _FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 _LARGEST_AXIS = 2**30
-"""Positions beyond this many pixels count as infinite (`unwarp.padding`)."""
+_MOST_PIXELS = 2**40
 
 
 def nearest_names(given: object, known: Iterable[str]) -> str:
@@ -124,9 +124,9 @@ def size(value: Any, ndim: int | None = None) -> tuple[int, ...]:
     sizes = (value,) * (ndim or 1) if _is_integer(value) else _entries_of(value)
     if sizes is None or len(sizes) not in ((ndim,) if ndim else _DIMENSIONS) or not all(map(_is_integer, sizes)):
         raise ShapeError(f"size: expected {_axes(ndim)}, got {value!r}. Use a tuple of int.")
-    if min(sizes) < 1 or max(sizes) > _LARGEST_AXIS:
+    if min(sizes) < 1 or _too_large(sizes):
         raise ShapeError(
-            f"size: expected 1 to {_LARGEST_AXIS} pixels along every axis, got {value!r}. "
+            f"size: expected 1 to 2^30 pixels along every axis and at most 2^40 in all, got {value!r}. "
             "Sizes are pixels, not factors."
         )
     # A size that is symbolic while torch traces stays so: int() would make it a constant of the graph.
@@ -135,6 +135,12 @@ def size(value: Any, ndim: int | None = None) -> tuple[int, ...]:
 
 def _entries_of(value: Any) -> tuple[Any, ...] | None:
     return tuple(cast("Sequence[Any]", value)) if isinstance(value, Sequence) and not isinstance(value, str) else None
+
+
+def _too_large(sizes: tuple[int, ...]) -> bool:
+    """Whether positions would count as infinite (`unwarp.padding`), or no memory could hold the result."""
+    # A graph made for any size must not be bound to those that are small enough.
+    return not torch.compiler.is_compiling() and (max(sizes) > _LARGEST_AXIS or math.prod(sizes) > _MOST_PIXELS)
 
 
 def _is_integer(value: Any) -> bool:
