@@ -24,7 +24,7 @@ def test_values_read_back():
         ("training.lr=nan", "training.lr: expected a positive number"),
         ("training.clip=-1", "training.clip: expected at least 0"),
         ("training.warmup=2", "training.warmup: expected a share"),
-        ("training.recipe=published", "has no weight decay and no warm-up"),
+        ("training.recipe=published", "has no weight decay, no warm-up and one rate"),
         ("training.precision=half", "expected one of auto, float32, bfloat16, got 'half'"),
         ("data.distortion=rst", "Did you mean 'rts'"),
         ("data.batch_size=0", "data.batch_size: expected at least 1"),

@@ -28,21 +28,23 @@ def ids(parameters) -> list[int]:
     return [id(parameter) for parameter in parameters]
 
 
-def groups_of(model: nn.Module, scale: float = 0.1) -> dict[str, list[int]]:
+def groups_of(model: nn.Module) -> dict[str, list[int]]:
     """The groups' parameters by name, each held to be in exactly one."""
-    groups = parameter_groups(model, 0.5, scale)
-    assert [(group["name"], group["lr"]) for group in groups] == [("base", 0.5), ("localiser", 0.5 * scale)]
+    groups = parameter_groups(model, 0.5, 0.1, regression_lr_scale=4.0)
+    rates = {group["name"]: group["lr"] for group in groups}
+    assert rates == pytest.approx({"base": 0.5, "localiser": 0.05, "regression": 0.2})
     found = {group["name"]: ids(group["params"]) for group in groups}
-    together = found["base"] + found["localiser"]
+    together = [one for group in found.values() for one in group]
     assert len(together) == len(set(together))
     assert set(together) == set(ids(model.parameters()))
     return found
 
 
-def test_localisers_and_their_regressions_are_one_group_and_the_rest_another():
+def test_localisers_regressions_and_the_rest_are_a_group_each():
     first, classifier, second = transformer(), nn.Linear(8, 8), transformer(transform="translation")
     found = groups_of(nn.Sequential(first, nn.Sequential(classifier, second)))
-    assert set(found["localiser"]) == set(ids([*first.parameters(), *second.parameters()]))
+    assert set(found["localiser"]) == set(ids([*first.localiser.parameters(), *second.localiser.parameters()]))
+    assert set(found["regression"]) == set(ids([*first.regression.parameters(), *second.regression.parameters()]))
     assert set(found["base"]) == set(ids(classifier.parameters()))
 
 
@@ -55,7 +57,7 @@ def test_a_network_that_is_nothing_but_a_transformer():
 def test_a_localiser_shared_by_two_transformers_counts_once():
     localiser = DenseLocaliser(192, widths=(4,))
     model = nn.Sequential(SpatialTransformer(localiser), SpatialTransformer(localiser, "rigid"))
-    assert set(groups_of(model)["localiser"]) == set(ids(model.parameters()))
+    assert set(groups_of(model)["localiser"]) == set(ids(localiser.parameters()))
 
 
 def test_layers_shared_with_the_classifier_learn_as_the_localiser():
@@ -80,7 +82,8 @@ def test_a_module_that_is_its_own_localiser_by_another_name():
             self.localiser = self.features
             self.regression = nn.Linear(4, 6)
 
-    assert len(groups_of(Twice())["localiser"]) == 4
+    found = groups_of(Twice())
+    assert [len(found[name]) for name in ("base", "localiser", "regression")] == [0, 2, 2]
 
 
 def test_a_regression_layer_without_a_localiser_is_no_transformer():
@@ -92,6 +95,11 @@ def test_a_regression_layer_without_a_localiser_is_no_transformer():
     regressor = Regressor()
     found = groups_of(nn.Sequential(regressor, transformer()))
     assert set(found["base"]) == set(ids(regressor.parameters()))
+
+
+def test_without_a_factor_the_regression_learns_as_the_localiser():
+    _, localiser, regression = parameter_groups(transformer(), 0.5, 0.1)
+    assert localiser["lr"] == regression["lr"]
 
 
 def test_the_groups_learn_at_their_rates():
@@ -106,4 +114,4 @@ def test_the_groups_learn_at_their_rates():
 def test_lazy_layers_are_grouped_after_their_first_input():
     model = SpatialTransformer(ConvLocaliser(1))
     model(torch.rand(1, 1, 28, 28))
-    assert len(groups_of(model)["localiser"]) == 8
+    assert len(groups_of(model)["localiser"]) == 6

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from support.generators import image
 from unwarp.errors import ShapeError
 from unwarp.nn import ConvLocaliser, DenseLocaliser, SpatialTransformer
 
@@ -45,7 +46,7 @@ def test_the_layers_of_the_convolutional_localiser():
 
 def test_the_parameters_of_the_dense_localiser():
     assert count(DenseLocaliser(784)) == (784 + 1) * 32 + 2 * (32 + 1) * 32
-    assert [type(layer).__name__ for layer in DenseLocaliser(784).layers] == ["Flatten", *["Linear", "ReLU"] * 3]
+    assert [type(layer).__name__ for layer in DenseLocaliser(784).layers] == ["Flatten", *["Linear", "LeakyReLU"] * 3]
 
 
 @pytest.mark.parametrize("ndim", [1, 2, 3])
@@ -68,3 +69,19 @@ def test_the_smallest_size(kernel_size, smallest):
 
 def test_a_size_that_leaves_as_many_pixels_is_as_good():
     assert ConvLocaliser(1, (28, 28))(torch.rand(1, 1, 29, 31)).shape == (1, 20)
+
+
+@pytest.mark.parametrize("localiser", [ConvLocaliser(1, (28, 28)), DenseLocaliser(784)])
+def test_no_feature_is_deaf_to_any_image(localiser):
+    """A leaky rectifier always passes some gradient; a plain one that is negative for all images never learns."""
+    images = image((28, 28), batch=2, channels=1)
+    for layer in localiser.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            nn.init.constant_(layer.bias, -100.0)
+    localiser(images).sum().backward()
+    first = next(localiser.parameters())
+    assert first.grad.abs().max() > 0
+
+
+def test_plain_rectifiers_on_request():
+    assert DenseLocaliser(4, negative_slope=0.0)(-image((2, 2), batch=2, channels=1)).min() == 0

@@ -44,10 +44,16 @@ def test_resumed_beyond_its_end_the_rate_stays_zero():
 @pytest.mark.parametrize("plan", [modern, published])
 def test_localiser_learns_at_its_own_rate(plan):
     model = st_cnn((28, 28), width=4)
-    base, localiser = plan(model, 10, lr=0.1, localiser_lr_scale=0.5).optimiser.param_groups
+    base, localiser, regression = plan(model, 10, lr=0.1, localiser_lr_scale=0.5).optimiser.param_groups
+    assert localiser["lr"] == regression["lr"] == pytest.approx(0.5 * base["lr"])
+    assert [len(group["params"]) for group in (base, localiser, regression)] == [6, 6, 2]
+
+
+def test_the_regression_layer_learns_at_a_rate_of_its_own():
+    plan = modern(st_cnn((28, 28), width=4), 10, lr=0.1, localiser_lr_scale=0.5, regression_lr_scale=4.0)
+    base, localiser, regression = plan.optimiser.param_groups
     assert localiser["lr"] == pytest.approx(0.5 * base["lr"])
-    assert len(base["params"]) == 6
-    assert len(localiser["params"]) == 8
+    assert regression["lr"] == pytest.approx(2 * base["lr"])
 
 
 @pytest.mark.parametrize("plan", [modern, published])

@@ -113,4 +113,5 @@ def _plan(config: TrainingConfig) -> Callable[[nn.Module, int], Plan]:
         weight_decay=config.weight_decay,
         warmup=config.warmup,
         localiser_lr_scale=config.localiser_lr_scale,
+        regression_lr_scale=config.regression_lr_scale,
     )

@@ -79,6 +79,7 @@ class TrainingConfig:
         weight_decay: of AdamW.
         warmup: share of the steps in which the learning rate of ``modern`` rises.
         localiser_lr_scale: factor on the learning rate of the localiser.
+        regression_lr_scale: further factor on that of the localiser's last layer, of ``modern`` alone.
         clip: largest norm of the gradient, which longer ones are scaled to; 0 does not clip.
         precision: ``auto`` takes bfloat16 where the machine has arithmetic for it.
         channels_last: ``auto`` goes with the precision.
@@ -92,6 +93,7 @@ class TrainingConfig:
     weight_decay: float = 0.0
     warmup: float = 0.05
     localiser_lr_scale: float = 1.0
+    regression_lr_scale: float = 1.0
     clip: float = 1.0
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     channels_last: Literal["auto", "yes", "no"] = "auto"
@@ -99,16 +101,17 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         _at_least("training.epochs", self.epochs, 1)
-        for name in ("steps", "weight_decay", "warmup", "localiser_lr_scale", "clip"):
+        for name in ("steps", "weight_decay", "warmup", "localiser_lr_scale", "regression_lr_scale", "clip"):
             _at_least(f"training.{name}", getattr(self, name), 0)
         if not self.lr > 0:
             raise OptionError(f"training.lr: expected a positive number, got {self.lr}.")
         if self.warmup > 1:
             raise OptionError(f"training.warmup: expected a share of the steps, 0 to 1, got {self.warmup}.")
-        if self.recipe == "published" and (self.weight_decay or self.warmup):
+        if self.recipe == "published" and (self.weight_decay or self.warmup or self.regression_lr_scale != 1):
             raise OptionError(
-                "training.recipe: the published recipe has no weight decay and no warm-up, got "
-                f"weight_decay={self.weight_decay} and warmup={self.warmup}. Set both to 0."
+                "training.recipe: the published recipe has no weight decay, no warm-up and one rate for the whole "
+                f"localiser, got weight_decay={self.weight_decay}, warmup={self.warmup} and regression_lr_scale="
+                f"{self.regression_lr_scale}. Set them to 0, 0 and 1."
             )
 
 

@@ -13,10 +13,14 @@ from unwarp.errors import OptionError, ShapeError
 _CONV = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _MAX_POOL = (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)
 _AVERAGE_POOL = (nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d)
+_NEGATIVE_SLOPE = 0.1
 
 
 class ConvLocaliser(nn.Module):
     """Halve the input, then convolution, max-pooling, convolution, one dense layer (appendix A.4 of the paper).
+
+    Rectifiers leak, where the paper's do not: the gradient of a localiser is weak and noisy while the classifier is
+    untrained, and of plain rectifiers so many die in the first steps that what is left cannot tell an angle.
 
     Args:
         channels: channels of the input.
@@ -25,6 +29,7 @@ class ConvLocaliser(nn.Module):
         filters: filters of both convolutions.
         kernel_size: width of both convolutions, without padding.
         hidden: units of the dense layer, and so the number of features.
+        negative_slope: of the leaky rectifiers; 0 for plain ones.
 
     Raises:
         ShapeError: the size is too small for the convolutions, or the input is not what the localiser was made for.
@@ -43,6 +48,7 @@ class ConvLocaliser(nn.Module):
         filters: int = 20,
         kernel_size: int = 5,
         hidden: int = 20,
+        negative_slope: float = _NEGATIVE_SLOPE,
     ) -> None:
         super().__init__()
         _checks.option("ndim", ndim, (1, 2, 3))
@@ -50,14 +56,14 @@ class ConvLocaliser(nn.Module):
         self.convolutions = nn.Sequential(
             average_pool(2),
             conv(channels, filters, kernel_size),
-            nn.ReLU(),
+            nn.LeakyReLU(negative_slope),
             max_pool(2),
             conv(filters, filters, kernel_size),
-            nn.ReLU(),
+            nn.LeakyReLU(negative_slope),
             nn.Flatten(),
         )
         inputs = None if size is None else filters * _pixels_left("size", _checks.size(size, ndim), kernel_size)
-        self.dense = nn.Sequential(_linear(inputs, hidden), nn.ReLU())
+        self.dense = nn.Sequential(_linear(inputs, hidden), nn.LeakyReLU(negative_slope))
         self.channels, self.ndim, self.kernel_size, self.filters = channels, ndim, kernel_size, filters
         self.out_features = hidden
 
@@ -86,20 +92,27 @@ class DenseLocaliser(nn.Module):
     Args:
         inputs: channels times pixels of the input; found at the first call if not given.
         widths: units of each layer; the last is the number of features.
+        negative_slope: of the leaky rectifiers, as in `ConvLocaliser`; 0 for plain ones.
 
     Example:
         >>> DenseLocaliser(784)(torch.rand(2, 1, 28, 28)).shape
         torch.Size([2, 32])
     """
 
-    def __init__(self, inputs: int | None = None, *, widths: Sequence[int] = (32, 32, 32)) -> None:
+    def __init__(
+        self,
+        inputs: int | None = None,
+        *,
+        widths: Sequence[int] = (32, 32, 32),
+        negative_slope: float = _NEGATIVE_SLOPE,
+    ) -> None:
         super().__init__()
         if not widths:
             raise OptionError("widths: expected the units of at least one layer, got none. Use widths=(32, 32, 32).")
         layers: list[nn.Module] = [nn.Flatten()]
         previous = inputs
         for width in widths:
-            layers += [_linear(previous, width), nn.ReLU()]
+            layers += [_linear(previous, width), nn.LeakyReLU(negative_slope)]
             previous = width
         self.layers = nn.Sequential(*layers)
         self.out_features = widths[-1]

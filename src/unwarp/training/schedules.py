@@ -47,6 +47,7 @@ def modern(
     weight_decay: float = 0.0,
     warmup: float = 0.05,
     localiser_lr_scale: float = 1.0,
+    regression_lr_scale: float = 1.0,
 ) -> Plan:
     """AdamW with a linear warm-up and a cosine decay to zero: as good in tens of epochs as SGD in hundreds.
 
@@ -62,15 +63,19 @@ def modern(
         weight_decay: of AdamW, decoupled from the gradient.
         warmup: share of the steps in which the learning rate rises linearly.
         localiser_lr_scale: factor on the learning rate of the localisers.
+        regression_lr_scale: further factor on that of their regression layers.
     """
     rising = max(1, round(warmup * steps))
-    optimiser = AdamW(_groups(model, lr, localiser_lr_scale), lr, betas=(0.9, 0.99), weight_decay=weight_decay)
+    groups = _groups(model, lr, localiser_lr_scale, regression_lr_scale)
+    optimiser = AdamW(groups, lr, betas=(0.9, 0.99), weight_decay=weight_decay)
     return Plan(optimiser, LambdaLR(optimiser, lambda step: _warmup_cosine(step, rising, steps)))
 
 
-def _groups(model: nn.Module, lr: float, localiser_lr_scale: float) -> list[dict[str, Any]]:
+def _groups(
+    model: nn.Module, lr: float, localiser_lr_scale: float, regression_lr_scale: float = 1.0
+) -> list[dict[str, Any]]:
     if transformers(model):
-        return parameter_groups(model, lr, localiser_lr_scale)
+        return parameter_groups(model, lr, localiser_lr_scale, regression_lr_scale=regression_lr_scale)
     return [{"name": "base", "params": list(model.parameters())}]
 
 
