@@ -41,7 +41,8 @@ def test_the_parameters_of_the_convolutional_localiser(size, dense, transform, h
 
 def test_the_layers_of_the_convolutional_localiser():
     names = [type(layer).__name__ for layer in (*ConvLocaliser(1, 28).convolutions, *ConvLocaliser(1, 28).dense)]
-    assert names == ["AvgPool2d", "Conv2d", "ReLU", "MaxPool2d", "Conv2d", "ReLU", "Flatten", "Linear", "ReLU"]
+    rectified = ["Conv2d", "LeakyReLU"]
+    assert names == ["AvgPool2d", *rectified, "MaxPool2d", *rectified, "Flatten", "Linear", "LeakyReLU"]
 
 
 def test_the_parameters_of_the_dense_localiser():
