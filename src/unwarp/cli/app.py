@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from unwarp.cli import bench, data, demo, evaluate, figure, info, train
+from unwarp.cli import bench, data, demo, evaluate, figure, info, table, train
 
 __all__ = ["app"]
 
@@ -27,6 +27,7 @@ def options(
 app.command()(train.train)
 app.command()(evaluate.evaluate)
 app.command()(figure.figure)
+app.command()(table.table)
 app.add_typer(data.app, name="data")
 app.command()(demo.demo)
 app.command()(bench.bench)

@@ -2,15 +2,16 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from unwarp._checks import option
 from unwarp.experiments.catalog import BUDGETS, named
 from unwarp.experiments.config import ExperimentConfig
 from unwarp.experiments.settings import override
 
-__all__ = ["Experiment", "choose"]
+__all__ = ["Experiment", "choose", "custom_label"]
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,9 @@ def choose(name: str, assignments: Sequence[str] = (), *, budget: str = "standar
     option("budget", budget, tuple(BUDGETS))
     values = override(named(name), BUDGETS[budget])
     plain, config = ExperimentConfig.read(values), ExperimentConfig.read(values, assignments)
-    return Experiment(name, budget if config == plain else f"custom-{_digest(config)}", config)
+    return Experiment(name, budget if config == plain else custom_label(config.values()), config)
 
 
-def _digest(config: ExperimentConfig) -> str:
-    return hashlib.sha256(json.dumps(config.values(), sort_keys=True).encode()).hexdigest()[:8]
+def custom_label(values: Mapping[str, Any]) -> str:
+    """The label of settings that no budget has: ``custom-`` and a digest."""
+    return f"custom-{hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]}"

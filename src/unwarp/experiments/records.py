@@ -2,7 +2,7 @@
 
 import json
 import os
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ class Record:
         machine: where it ran.
         versions: of what it ran with.
         history: one row of logged figures an epoch.
+        test_examples: how many test images there were; records of the first version do not say it.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Record:
     machine: dict[str, Any]
     versions: dict[str, str]
     history: list[dict[str, float]]
+    test_examples: int | None = None
 
     @property
     def file(self) -> Path:
@@ -73,6 +75,7 @@ def read_record(path: Path) -> Record:
     """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        return Record(**{field.name: values[field.name] for field in fields(Record)})
+        known = [field for field in fields(Record) if field.default is MISSING or field.name in values]
+        return Record(**{field.name: values[field.name] for field in known})
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"record: expected a file that a training run wrote, got {path} ({error!r}).") from error

@@ -87,7 +87,8 @@ def run(
     )
     load_weights(model, read_checkpoint(outcome.best))
     error = test_error(module, data, precision=precision, device=device)
-    record = _record(experiment, seed, model, outcome, error, precision._asdict(), device)
+    examples = sum(len(labels) for _, labels in data.test_dataloader())
+    record = _record(experiment, seed, model, outcome, error, examples, precision._asdict(), device)
     return Finished(record, write_record(record, folder / RECORD), outcome.best, model.eval())
 
 
@@ -113,6 +114,7 @@ def _record(
     model: nn.Module,
     outcome: Outcome,
     error: float,
+    examples: int,
     precision: dict[str, object],
     device: torch.device,
 ) -> Record:
@@ -131,4 +133,5 @@ def _record(
         machine=provenance.machine(device),
         versions=provenance.versions(),
         history=outcome.history,
+        test_examples=examples,
     )

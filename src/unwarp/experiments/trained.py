@@ -1,5 +1,6 @@
 """What a checkpoint holds: the experiment it came from and the network it trained."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,8 +48,14 @@ def load_trained(path: Path) -> Trained:
     return Trained(checkpoint.about["name"], checkpoint.about["seed"], checkpoint.epoch, config, model.eval())
 
 
-def refuse_other_run(path: Path, experiment: Experiment, seed: int) -> None:
+def refuse_other_run(path: Path, experiment: Experiment, seed: int, *, may_differ: Sequence[str] = _MAY_DIFFER) -> None:
     """Refuse to go on from a checkpoint of another experiment, or one with other settings.
+
+    Args:
+        path: of the checkpoint.
+        experiment: what is to go on.
+        seed: of its run.
+        may_differ: settings that need not agree: how long to train can change between two parts of a run.
 
     Raises:
         CheckpointError: the file is no checkpoint, or was trained with other settings; the message names them.
@@ -56,7 +63,7 @@ def refuse_other_run(path: Path, experiment: Experiment, seed: int) -> None:
     checkpoint = read_checkpoint(path)
     given = _flat(checkpoint.about["name"], checkpoint.about["seed"], _config(checkpoint))
     expected = _flat(experiment.name, seed, experiment.config)
-    differing = [key for key in expected if key not in _MAY_DIFFER and given[key] != expected[key]]
+    differing = [key for key in expected if key not in may_differ and given[key] != expected[key]]
     if differing:
         shown = ", ".join(f"{key}: expected {expected[key]!r}, got {given[key]!r}" for key in differing)
         raise CheckpointError(

@@ -1,0 +1,74 @@
+"""Running the cells of a table, one after the other or several at a time."""
+
+import os
+import threading
+from collections.abc import Generator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import connection, get_context, parent_process
+from typing import NamedTuple
+
+import torch
+
+from unwarp.errors import UnwarpError
+from unwarp.experiments.cell_run import Folders, State, run_cell
+from unwarp.experiments.cells import Cell
+
+__all__ = ["CellOutcome", "run_cells"]
+
+
+class CellOutcome(NamedTuple):
+    """What became of a cell.
+
+    Attributes:
+        cell: which one.
+        state: what was done, or the error that it failed with.
+    """
+
+    cell: Cell
+    state: State | UnwarpError
+
+
+def run_cells(
+    cells: Sequence[Cell], folders: Folders, *, jobs: int = 1, progress: bool = True
+) -> Generator[CellOutcome, None, None]:
+    """Run cells; one that fails does not stop the others.
+
+    Args:
+        cells: in the order to start them.
+        folders: where things lie.
+        jobs: how many run at a time, each in a process of its own with its share of the cores.
+        progress: draw a progress bar, with one job.
+
+    Yields:
+        Each cell as it ends.
+    """
+    if jobs == 1:
+        yield from (_attempt(cell, folders, progress) for cell in cells)
+        return
+    share = max(1, torch.get_num_threads() // jobs)
+    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_start_worker, initargs=(share,))
+    try:
+        waiting = [pool.submit(_attempt, cell, folders, False) for cell in cells]
+        yield from (future.result() for future in as_completed(waiting))
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _attempt(cell: Cell, folders: Folders, progress: bool) -> CellOutcome:
+    try:
+        return CellOutcome(cell, run_cell(cell, folders, progress=progress))
+    except UnwarpError as error:
+        return CellOutcome(cell, error)
+
+
+def _start_worker(threads: int) -> None:
+    torch.set_num_threads(threads)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started it is gone: nobody would be left to hand it cells or to stop it."""
+    parent = parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        os._exit(1)

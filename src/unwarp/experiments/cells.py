@@ -1,0 +1,104 @@
+"""The runs that a table is made of, and what has become of each."""
+
+import contextlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from unwarp.errors import DataError, OptionError
+from unwarp.experiments.config import ExperimentConfig
+from unwarp.experiments.experiment import Experiment, choose, custom_label
+from unwarp.experiments.records import Record, read_record, write_record
+
+__all__ = ["Cell", "cells", "finished_record", "records_of", "store_record"]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a table: an experiment and a seed."""
+
+    experiment: Experiment
+    seed: int
+
+    @property
+    def place(self) -> Path:
+        """Folder of the run within the folder of runs; its record has the same name, with ``.json``."""
+        return Path(self.experiment.name, f"{self.experiment.label}-seed{self.seed}")
+
+
+def cells(names: Iterable[str], assignments: Sequence[str] = (), *, budget: str, seeds: int) -> list[Cell]:
+    """The runs of a table, seed by seed: every experiment has run once before the first runs again.
+
+    Args:
+        names: of the experiments.
+        assignments: changed settings, ``section.key=value`` each.
+        budget: how long to train.
+        seeds: runs of each experiment, with the seeds 0, 1, ...
+
+    Raises:
+        OptionError: a name, setting or the budget is unknown, or there is no seed.
+    """
+    if seeds < 1:
+        raise OptionError(f"seeds: expected at least 1, got {seeds}.")
+    chosen = [choose(name, assignments, budget=budget) for name in names]
+    return [Cell(experiment, seed) for seed in range(seeds) for experiment in chosen]
+
+
+def finished_record(cell: Cell, results: Path) -> Record | None:
+    """The record of a cell that has run with the settings it has now, wherever the work was done.
+
+    A record of other settings (an older catalogue's) is none of this cell.
+
+    Args:
+        cell: the run.
+        results: folder of all records.
+    """
+    path = results / f"{cell.place}.json"
+    if not path.is_file():
+        return None
+    record = read_record(path)
+    return record if _same_settings(record, cell) else None
+
+
+def store_record(record: Record, results: Path) -> Path:
+    """Put a record into the folder of all records; one of other settings moves aside, under a label of its own.
+
+    Returns:
+        The file.
+    """
+    path = results / record.file
+    if path.is_file():
+        with contextlib.suppress(DataError):  # a damaged file is replaced
+            _set_aside(read_record(path), record, results)
+    return write_record(record, path)
+
+
+def _set_aside(old: Record, new: Record, results: Path) -> None:
+    if _settings(old) != _settings(new):
+        aside = replace(old, label=custom_label(old.config))
+        write_record(aside, results / aside.file)
+
+
+def _same_settings(record: Record, cell: Cell) -> bool:
+    return _settings(record) == _anywhere(cell.experiment.config)
+
+
+def _settings(record: Record) -> ExperimentConfig | None:
+    """Settings of a record as this version understands them; nothing if it does not."""
+    try:
+        return _anywhere(ExperimentConfig.read(record.config))
+    except OptionError:
+        return None
+
+
+def _anywhere(config: ExperimentConfig) -> ExperimentConfig:
+    """The settings without the device: on a GPU it is the same experiment."""
+    return replace(config, training=replace(config.training, device="auto"))
+
+
+def records_of(experiment: Experiment, results: Path) -> list[Record]:
+    """All records of an experiment with its present settings, by seed."""
+    folder = results / experiment.name
+    seeds = sorted(int(path.stem.rpartition("-seed")[2]) for path in folder.glob(f"{experiment.label}-seed*.json"))
+    found = (finished_record(Cell(experiment, seed), results) for seed in seeds)
+    return [record for record in found if record is not None]

@@ -1,0 +1,86 @@
+"""A table's figures: the published one beside ours, cell by cell."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from unwarp.experiments.cells import records_of
+from unwarp.experiments.experiment import choose
+from unwarp.experiments.published import published_error
+from unwarp.experiments.records import Record
+from unwarp.experiments.summary import Summary, summarise
+from unwarp.experiments.tables import TableLayout
+
+__all__ = ["TableCell", "collect", "table_json"]
+
+
+@dataclass(frozen=True)
+class TableCell:
+    """One cell with its figures.
+
+    Attributes:
+        row: heading.
+        column: heading.
+        experiment: name.
+        published: what the paper gives.
+        ours: over the runs there are; nothing without a run.
+        runs: their figures, by seed.
+        records: their files, below the folder of results.
+    """
+
+    row: str
+    column: str
+    experiment: str
+    published: float | None
+    ours: Summary | None
+    runs: list[float]
+    records: list[str]
+
+
+def collect(layout: TableLayout, results: Path, assignments: Sequence[str] = (), *, budget: str) -> list[TableCell]:
+    """Every cell of a table, row by row, from the records of its runs.
+
+    Args:
+        layout: the table.
+        results: folder of all records.
+        assignments: changed settings, ``section.key=value`` each.
+        budget: of the runs.
+    """
+    return [
+        _cell(layout, row, column, records_of(choose(name, assignments, budget=budget), results), name)
+        for row in layout.rows
+        for column in layout.columns
+        if (name := layout.name(row, column)) is not None
+    ]
+
+
+def table_json(layout: TableLayout, cells: Sequence[TableCell]) -> str:
+    """The figures as a JSON document."""
+    document: dict[str, Any] = {"title": layout.title, "quantity": layout.quantity, "cells": [_plain(c) for c in cells]}
+    return json.dumps(document, indent=1) + "\n"
+
+
+def _cell(layout: TableLayout, row: str, column: str, records: Sequence[Record], name: str) -> TableCell:
+    errors = [record.test_error for record in records]
+    runs = [round(100 - error, 4) for error in errors] if layout.larger_is_better else errors
+    examples = {record.test_examples for record in records}
+    return TableCell(
+        row=row,
+        column=column,
+        experiment=name,
+        published=published_error(name),
+        ours=summarise(runs, examples=examples.pop() if len(examples) == 1 else None) if runs else None,
+        runs=runs,
+        records=[record.file.as_posix() for record in records],
+    )
+
+
+def _plain(cell: TableCell) -> dict[str, Any]:
+    ours = None if cell.ours is None else {key: _rounded(value) for key, value in cell.ours._asdict().items()}
+    return {**asdict(cell), "ours": ours}
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)

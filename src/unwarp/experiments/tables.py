@@ -1,0 +1,89 @@
+"""The tables of the paper: which experiment stands in which row and column."""
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from unwarp._checks import option
+from unwarp.errors import OptionError
+
+__all__ = ["TABLES", "TableLayout", "layout"]
+
+
+@dataclass(frozen=True)
+class TableLayout:
+    """Rows are networks, columns are tasks; a cell is the experiment ``task/network``.
+
+    Attributes:
+        title: what the table shows.
+        columns: heading -> first part of the experiment's name.
+        rows: heading -> second part of the experiment's name.
+        without: experiments that would have a cell but have none.
+        quantity: what a figure is, with its unit.
+        larger_is_better: whether a figure is a share of right answers instead of wrong ones.
+    """
+
+    title: str
+    columns: dict[str, str]
+    rows: dict[str, str]
+    without: frozenset[str] = frozenset()
+    quantity: str = "test error (%)"
+    larger_is_better: bool = False
+
+    @property
+    def names(self) -> list[str]:
+        """The experiments, row by row."""
+        return [name for row in self.rows for column in self.columns if (name := self.name(row, column))]
+
+    def name(self, row: str, column: str) -> str | None:
+        """The experiment of a cell, or nothing where the table has no cell."""
+        name = f"{self.columns[column]}/{self.rows[row]}"
+        return None if name in self.without else name
+
+    def matching(self, patterns: list[str]) -> list[str]:
+        """The experiments that fit one of the patterns, in the patterns' order; all without a pattern.
+
+        Args:
+            patterns: names, or parts of them with ``*`` and ``?`` as in a shell.
+
+        Raises:
+            OptionError: a pattern fits none.
+        """
+        names = self.names
+        for pattern in patterns:
+            if not any(fnmatchcase(name, pattern) for name in names):
+                raise OptionError(f"only: no experiment of the table fits {pattern!r}. It has {', '.join(names)}.")
+        found = (name for pattern in patterns or ["*"] for name in names if fnmatchcase(name, pattern))
+        return list(dict.fromkeys(found))
+
+
+_NETWORKS = {
+    "FCN": "fcn",
+    "CNN": "cnn",
+    "ST-FCN affine": "st-fcn-affine",
+    "ST-FCN projective": "st-fcn-projective",
+    "ST-FCN TPS": "st-fcn-tps",
+    "ST-CNN affine": "st-cnn-affine",
+    "ST-CNN projective": "st-cnn-projective",
+    "ST-CNN TPS": "st-cnn-tps",
+}
+
+TABLES: dict[str, TableLayout] = {
+    "1": TableLayout(
+        "Distorted MNIST",
+        columns={"R": "mnist-r", "RTS": "mnist-rts", "P": "mnist-p", "E": "mnist-e", "TC": "mnist-tc"},
+        rows=_NETWORKS,
+        # The paper gives one ST-FCN and one ST-CNN on TC.
+        without=frozenset(f"mnist-tc/st-{kind}-{name}" for kind in ("fcn", "cnn") for name in ("projective", "tps")),
+    ),
+}
+"""Name on the command line -> the table."""
+
+
+def layout(name: str) -> TableLayout:
+    """Look a table up.
+
+    Raises:
+        OptionError: there is none of that name; the message names the nearest.
+    """
+    option("table", name, tuple(TABLES))
+    return TABLES[name]

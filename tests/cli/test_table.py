@@ -1,0 +1,155 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+SMALL = ["data.validation=32", "data.batch_size=32", "model.width=4", "training.precision=float32", "training.epochs=1"]
+ONLY = ["--only", "mnist-r/st-cnn-affine"]
+
+
+@pytest.fixture
+def table(unwarp, mnist_folder):
+    """`unwarp table 1` with settings that make a cell take a second."""
+    return lambda *arguments: unwarp("table", "1", *SMALL, "--data-dir", mnist_folder, "--quiet", *arguments)
+
+
+def record_files():
+    return sorted(path for path in Path("results").rglob("*.json") if path.parent.name != "tables")
+
+
+def test_runs_what_is_missing_and_writes_the_table(table):
+    first = table("--only", "mnist-r/*cnn", "--only", "mnist-p/fcn")
+    assert first.code == 0
+    assert first.out.index("1 of 2: mnist-r/cnn") < first.out.index("2 of 2: mnist-p/fcn")
+    assert len(record_files()) == 2
+    (document,) = Path("results/tables").glob("*.json")
+    cells = {cell["experiment"]: cell for cell in json.loads(document.read_text())["cells"]}
+    assert len(cells) == 36
+    assert [name for name, cell in cells.items() if cell["ours"]] == ["mnist-p/fcn", "mnist-r/cnn"]
+    assert document.with_suffix(".md").read_text().count("\n| mnist-") == 36
+    assert document.with_suffix(".png").stat().st_size > 10_000
+    second = table("--only", "mnist-r/*cnn", "--only", "mnist-p/fcn")
+    assert second.out.count("done before") == 2
+
+
+def test_seeds_run_seed_by_seed(table):
+    done = table("--only", "mnist-r/cnn", "--only", "mnist-r/fcn", "--seeds", "2")
+    order = [done.out.index(f"mnist-r/{name} (custom-") for name in ("fcn", "cnn")]
+    assert done.code == 0
+    assert order == sorted(order)
+    assert [path.stem[-5:] for path in record_files()] == ["seed0", "seed1"] * 2
+
+
+def test_jobs_run_at_the_same_time(table):
+    done = table("--only", "mnist-r/cnn", "--only", "mnist-p/cnn", "--jobs", "2")
+    assert done.code == 0, done.err
+    assert len(record_files()) == 2
+
+
+def test_no_run_makes_the_table_alone(table):
+    assert table("--no-run").code == 0
+    assert record_files() == []
+
+
+def test_a_cell_killed_in_the_middle_goes_on_from_its_last_checkpoint(table, mnist_folder):
+    settings = [setting for setting in SMALL if "epochs" not in setting] + ["training.epochs=40"]
+    arguments = ["table", "1", *settings, "--data-dir", mnist_folder, "--quiet", *ONLY]
+    command = [sys.executable, "-c", "from unwarp.cli import main; main()", *map(str, arguments)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    try:
+        last = _wait_for_checkpoint(process)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    finished = torch.load(last, weights_only=True)["epoch"] + 1
+    assert 0 < finished < 40
+    assert record_files() == []
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "resumed" in done.stdout
+    (record,) = record_files()
+    assert [row["epoch"] for row in json.loads(record.read_text())["history"]] == list(range(1, 41))
+
+
+def _wait_for_checkpoint(process):
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        for last in Path("runs").rglob("last.ckpt"):
+            return last
+        time.sleep(0.02)
+    pytest.fail(f"no checkpoint after a minute; the command ended with {process.poll()}")
+
+
+def test_a_failed_cell_does_not_stop_the_others(table, mnist_folder):
+    done = table("--only", "mnist-r/cnn", "--only", "mnist-r/fcn", "training.lr=1e30", "training.clip=0")
+    assert done.code == 1
+    assert "failed: loss: expected a finite value" in done.out
+    assert "2 of 2" in done.out
+
+
+def test_docs_page_gets_the_table(table):
+    Path("docs").mkdir()
+    page = Path("docs/page.md")
+    page.write_text("before\n<!-- begin: unwarp table 1 quick -->\nold\n<!-- end: unwarp table 1 quick -->\nafter\n")
+    assert table("--no-run", "--docs", page).code == 1  # the section is of plain quick runs, not of these settings
+    assert "old" in page.read_text()
+
+
+def test_docs_section_is_replaced_alone(unwarp):
+    page = Path("page.md")
+    page.write_text("before\n<!-- begin: unwarp table 1 quick -->\nold\n<!-- end: unwarp table 1 quick -->\nafter\n")
+    assert unwarp("table", "1", "--budget", "quick", "--no-run", "--docs", page).code == 0
+    text = page.read_text()
+    assert text.startswith("before\n<!-- begin")
+    assert text.endswith("-->\nafter\n")
+    assert "old" not in text
+    assert "](results/tables/1-quick.png)" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [(("2",), "table: expected"), (("1", "--only", "mnist-q/*"), "mnist-q"), (("1", "--budget", "all"), "budget")],
+)
+def test_wrong_requests(unwarp, arguments, message):
+    refused = unwarp("table", *arguments)
+    assert refused.code == 2
+    assert message in refused.err
+
+
+def test_orphans_end(tmp_path):
+    """A worker whose parent is killed ends itself."""
+    script = tmp_path / "orphan.py"
+    script.write_text(
+        "import os, time\n"
+        "from concurrent.futures import ProcessPoolExecutor\n"
+        "from multiprocessing import get_context\n"
+        "from unwarp.experiments.cell_pool import _start_worker\n"
+        "if __name__ == '__main__':\n"
+        "    pool = ProcessPoolExecutor(1, mp_context=get_context('spawn'), initializer=_start_worker, initargs=(1,))\n"
+        "    print(pool.submit(os.getpid).result(), flush=True)\n"
+        "    time.sleep(60)\n"
+    )
+    parent = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True)
+    worker = int(parent.stdout.readline())
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    assert _ends(worker)
+
+
+def _ends(process, seconds=20):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            return True
+        if Path(f"/proc/{process}/stat").read_text().split()[2] == "Z":
+            return True
+        time.sleep(0.05)
+    return False
