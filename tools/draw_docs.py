@@ -25,7 +25,9 @@ from unwarp.transforms import (
     Flow,
     Inverse,
     LearnedBasis,
+    LogPolar,
     PiecewiseAffine,
+    Polar,
     Rigid,
     Similarity,
     StationaryVelocity,
@@ -150,6 +152,10 @@ def _bounded() -> tuple[AbstractTransform, list[Example]]:
     ]
 
 
+def _polar(family: AbstractTransform) -> tuple[AbstractTransform, list[Example]]:
+    return family, [("origin (0, 0)", torch.zeros(2)), ("origin (0.2, -0.3)", torch.tensor([0.2, -0.3]))]
+
+
 OTHERS = {
     "piecewise_affine": lambda: _spline(PiecewiseAffine(), 0.15),
     "thin_plate_spline": lambda: _spline(ThinPlateSpline(), 0.15),
@@ -157,6 +163,8 @@ OTHERS = {
     "diffeomorphic": _diffeomorphic,
     "stationary_velocity": _stationary_velocity,
     "flow": _flow,
+    "polar": lambda: _polar(Polar()),
+    "log_polar": lambda: _polar(LogPolar()),
     "learned_basis": _learned_basis,
     "compose": _compose,
     "inverse": _inverse,

@@ -244,8 +244,8 @@ def _larger(given: Tensor, image: Tensor) -> int:
 
 def _families_of(theta: Tensor, ndim: int) -> list[str]:
     """Names of the families, with their default options, that a theta would fit."""
-    shapes = {name: transforms.resolve(name, ndim).theta_shape for name in transforms.TRANSFORMS}
-    return [repr(name) for name, shape in shapes.items() if tuple(theta.shape[1:]) == shape]
+    there = [name for name, family in transforms.TRANSFORMS.items() if ndim in family.dimensions]
+    return [repr(name) for name in there if transforms.resolve(name, ndim).theta_shape == tuple(theta.shape[1:])]
 
 
 def _choose(op: Op, image: Tensor, points: Tensor, sampling: Sampling, backend: str) -> Backend:

@@ -25,6 +25,10 @@ from unwarp.transforms import (
 
 FAMILIES = tuple(TRANSFORMS)
 DIMENSIONS = (1, 2, 3)
+CASES = tuple((family, ndim) for family in FAMILIES for ndim in TRANSFORMS[family].dimensions)
+"""Every family in every dimension in which it exists."""
+
+WITHOUT_IDENTITY = ("polar", "log_polar")
 
 _SMALL: dict[str, Callable[[int], AbstractTransform]] = {
     "piecewise_affine": lambda ndim: PiecewiseAffine((2,) * ndim, ndim=ndim),

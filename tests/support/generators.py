@@ -35,10 +35,10 @@ def smooth_image(size: Sequence[int], *, batch: int = 1, channels: int = 1, wave
 def theta_near_identity(
     family: AbstractTransform, *, batch: int = 2, spread: float = 0.2, dtype: torch.dtype = torch.float64, seed: int = 0
 ) -> Tensor:
-    """``(batch, *theta_shape)``: the identity, each parameter moved by at most ``spread``."""
-    identity = family.identity(dtype=dtype)
+    """``(batch, *theta_shape)``: the identity, or else the start, each parameter moved by at most ``spread``."""
+    start = family.start(dtype=dtype)
     noise = torch.rand(batch, *family.theta_shape, generator=generator(seed), dtype=torch.float64) * 2 - 1
-    return identity + (spread * noise).to(dtype)
+    return start + (spread * noise).to(dtype)
 
 
 def off_lattice_grid(

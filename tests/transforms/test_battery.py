@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import unwarp
-from support.families import DIMENSIONS, FAMILIES, default, points_inside, small
+from support.families import CASES, DIMENSIONS, WITHOUT_IDENTITY, default, points_inside, small
 from support.generators import generator, image, theta_near_identity
 from support.tolerances import assert_matches
-from unwarp.errors import ShapeError, UnsupportedError
+from unwarp.errors import OptionError, ShapeError, UnsupportedError
 from unwarp.transforms import TRANSFORMS, resolve
 
 MATRICES = ("translation", "attention", "rigid", "similarity", "affine", "projective")
@@ -22,12 +22,14 @@ COMPOSABLE = (*MATRICES, "inverse")
 LINEAR = ("piecewise_affine", "thin_plate_spline", "b_spline")
 WITH_MATRIX = (*MATRICES, "inverse", "bounded")
 
-every_family = pytest.mark.parametrize("family", FAMILIES)
-every_dimension = pytest.mark.parametrize("ndim", DIMENSIONS)
+every_case = pytest.mark.parametrize(("family", "ndim"), CASES)
 
 
-@every_dimension
-@every_family
+def cases_without(*families):
+    return pytest.mark.parametrize(("family", "ndim"), [case for case in CASES if case[0] not in families])
+
+
+@cases_without(*WITHOUT_IDENTITY)
 @pytest.mark.parametrize("n", [1, 7, 63])
 def test_the_identity_returns_the_image(family, ndim, n):
     size = (n, 3, 2)[:ndim]
@@ -40,16 +42,20 @@ def test_the_identity_returns_the_image(family, ndim, n):
             assert torch.equal(warped, source), (align_corners, dtype)
 
 
-@every_dimension
-@every_family
+@every_case
 def test_the_identity_leaves_points_where_they_are(family, ndim):
     points = points_inside(ndim, 20, dtype=torch.float32)
     transform = default(family, ndim)
+    assert transform.start().shape == transform.theta_shape
+    if family in WITHOUT_IDENTITY:
+        with pytest.raises(UnsupportedError, match=f"{type(transform).__name__}.identity: .* start"):
+            transform.identity()
+        return
+    assert torch.equal(transform.start(), transform.identity())
     assert torch.equal(transform(transform.identity(), points), points)
 
 
-@every_dimension
-@every_family
+@every_case
 def test_a_theta_moves_points(family, ndim):
     transform = default(family, ndim)
     points = points_inside(ndim, 20)
@@ -58,8 +64,7 @@ def test_a_theta_moves_points(family, ndim):
     assert ((moved - points).abs().amax((0, 1)) > 0.01).all()
 
 
-@every_dimension
-@pytest.mark.parametrize("family", [f for f in FAMILIES if f != "stationary_velocity"])  # exact in the limit: see there
+@cases_without("stationary_velocity")  # exact in the limit: see there
 def test_the_inverse_undoes_the_map(family, ndim):
     transform = default(family, ndim)
     theta, points = theta_near_identity(transform, spread=0.15), points_inside(ndim, 40)
@@ -72,8 +77,7 @@ def test_the_inverse_undoes_the_map(family, ndim):
     assert_matches(back, points.expand_as(back), "oracle")
 
 
-@every_dimension
-@pytest.mark.parametrize("family", [f for f in FAMILIES if f != "flow"])  # exact at the pixels of the field: see there
+@cases_without("flow")  # exact at the pixels of the field: see there
 def test_a_composition_applies_one_after_the_other(family, ndim):
     transform = default(family, ndim)
     outer, inner = theta_near_identity(transform, seed=1), theta_near_identity(transform, seed=2)
@@ -86,8 +90,7 @@ def test_a_composition_applies_one_after_the_other(family, ndim):
     assert_matches(transform(transform.compose(outer, inner), points), expected, "oracle")
 
 
-@every_dimension
-@every_family
+@every_case
 def test_the_matrix_is_the_map(family, ndim):
     transform = default(family, ndim)
     theta, points = theta_near_identity(transform), points_inside(ndim, 10)
@@ -100,8 +103,7 @@ def test_the_matrix_is_the_map(family, ndim):
     assert_matches(transform(theta, points), lifted[..., :-1] / lifted[..., -1:], "oracle")
 
 
-@every_dimension
-@every_family
+@every_case
 def test_the_basis_is_the_map(family, ndim):
     transform = default(family, ndim).double() if family == "learned_basis" else default(family, ndim)
     theta, points = theta_near_identity(transform), points_inside(ndim, 10)
@@ -117,8 +119,7 @@ def test_the_basis_is_the_map(family, ndim):
             transform.basis(points)
 
 
-@every_dimension
-@every_family
+@every_case
 def test_a_batch_is_a_loop_and_points_may_differ_by_sample(family, ndim):
     transform = default(family, ndim)
     theta = theta_near_identity(transform, batch=6)
@@ -131,8 +132,7 @@ def test_a_batch_is_a_loop_and_points_may_differ_by_sample(family, ndim):
     assert_matches(transform.transform_points(theta, own), separate, "oracle")
 
 
-@every_dimension
-@every_family
+@every_case
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_precision_is_computed_in_single(family, ndim, dtype):
     transform = default(family, ndim)
@@ -148,21 +148,27 @@ def test_half_precision_is_computed_in_single(family, ndim, dtype):
         assert torch.equal(transform(theta, points), mapped)
 
 
-@every_dimension
-@every_family
+@every_case
 def test_wrong_shapes_are_refused(family, ndim):
     transform = default(family, ndim)
     wrong = torch.zeros(2, *transform.theta_shape[:-1], transform.theta_shape[-1] + 1)
     with pytest.raises(ShapeError, match=rf"theta: expected .* for {type(transform).__name__}, got"):
         transform(wrong, points_inside(ndim, 2))
     with pytest.raises(ShapeError, match=rf"points: expected \(\.\.\., {ndim}\)"):
-        transform(transform.identity(), torch.zeros(2, ndim + 1))
-    with pytest.raises(ShapeError, match=f"ndim={ndim % 3 + 1}"):
-        resolve(transform, ndim % 3 + 1)
+        transform(transform.start(), torch.zeros(2, ndim + 1))
+    other = ndim % 3 + 1
+    with pytest.raises(ShapeError, match=f"ndim={other}" if other in transform.dimensions else "does not exist"):
+        resolve(transform, other)
 
 
-@every_dimension
-@every_family
+@pytest.mark.parametrize("family", WITHOUT_IDENTITY)
+def test_a_dimension_in_which_a_family_does_not_exist_is_refused(family):
+    for ndim in (0, 1, 4):
+        with pytest.raises(OptionError, match=rf"ndim: expected .* for {TRANSFORMS[family].__name__}, got {ndim}\."):
+            TRANSFORMS[family](ndim=ndim)
+
+
+@every_case
 @pytest.mark.parametrize("value", [0.0, 1e30, -1e30, float("inf"), float("nan")])
 def test_no_theta_crashes(family, ndim, value):
     transform = default(family, ndim)
@@ -176,8 +182,7 @@ def test_no_theta_crashes(family, ndim, value):
         assert source.grad.isfinite().all()
 
 
-@every_dimension
-@every_family
+@every_case
 def test_copies_are_the_same_map(family, ndim):
     transform = TRANSFORMS[family](ndim=ndim)
     theta, points = theta_near_identity(transform, dtype=torch.float32), points_inside(ndim, 5, dtype=torch.float32)
@@ -195,8 +200,7 @@ def test_copies_are_the_same_map(family, ndim):
     assert repr(transform).startswith(type(transform).__name__)
 
 
-@every_dimension
-@every_family
+@every_case
 def test_modules_move_to_another_dtype(family, ndim):
     transform = TRANSFORMS[family](ndim=ndim)
     theta, points = theta_near_identity(transform, dtype=torch.float32), points_inside(ndim, 5, dtype=torch.float32)
@@ -204,13 +208,13 @@ def test_modules_move_to_another_dtype(family, ndim):
     double = transform.double()(theta.double(), points.double())
     assert double.dtype is torch.float64
     torch.testing.assert_close(single.double(), double, atol=2e-6, rtol=2e-6)
-    identity = transform.to(torch.bfloat16).identity(dtype=torch.bfloat16)
-    assert torch.equal(transform(identity, points), points)
+    start = transform.to(torch.bfloat16).start(dtype=torch.bfloat16)
+    expected = TRANSFORMS[family](ndim=ndim)(start.float(), points) if family in WITHOUT_IDENTITY else points
+    assert torch.equal(transform(start, points), expected)
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")  # torch's own forward mode uses it
-@every_dimension
-@every_family
+@every_case
 def test_derivatives_to_second_order(family, ndim):
     transform = small(family, ndim)
     theta = theta_near_identity(transform, batch=1, spread=0.1)
@@ -228,8 +232,7 @@ def test_derivatives_to_second_order(family, ndim):
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")  # torch's own forward mode uses it
-@every_dimension
-@every_family
+@every_case
 def test_function_transforms(family, ndim):
     transform = small(family, ndim)
     theta = theta_near_identity(transform, batch=3, spread=0.1)

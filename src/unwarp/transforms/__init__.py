@@ -11,6 +11,7 @@ from unwarp.transforms.inverse import Inverse
 from unwarp.transforms.learned_basis import LearnedBasis
 from unwarp.transforms.piecewise_affine import PiecewiseAffine
 from unwarp.transforms.pixel_matrix import from_pixel_matrix, to_pixel_matrix
+from unwarp.transforms.polar import LogPolar, Polar
 from unwarp.transforms.projective import Projective
 from unwarp.transforms.resolve import TRANSFORMS, create, resolve
 from unwarp.transforms.restricted import Attention, Rigid, Similarity, Translation
@@ -33,7 +34,9 @@ __all__ = [
     "Flow",
     "Inverse",
     "LearnedBasis",
+    "LogPolar",
     "PiecewiseAffine",
+    "Polar",
     "Projective",
     "Rigid",
     "Similarity",

@@ -24,18 +24,21 @@ class AbstractTransform(nn.Module):
     Attributes:
         name: what ``transform=`` calls it.
         ndim: number of spatial dimensions.
+        dimensions: those in which the family exists.
         has_matrix: whether every map of the family is a homogeneous matrix, so that `matrix` exists.
         projective: whether the last row of that matrix is more than (0, ..., 0, 1).
     """
 
     name: str
+    dimensions: tuple[int, ...] = (1, 2, 3)
     has_matrix: bool = False
     projective: bool = False
 
     def __init__(self, ndim: int = 2) -> None:
         super().__init__()
-        if ndim not in (1, 2, 3):
-            raise OptionError(f"ndim: expected 1, 2 or 3, got {ndim!r}.")
+        if ndim not in self.dimensions:
+            expected = " or ".join(map(str, self.dimensions))
+            raise OptionError(f"ndim: expected {expected} for {type(self).__name__}, got {ndim!r}.")
         self.ndim = ndim
 
     @property
@@ -43,9 +46,21 @@ class AbstractTransform(nn.Module):
     def theta_shape(self) -> tuple[int, ...]:
         """Shape of one sample's parameters."""
 
-    @abstractmethod
     def identity(self, *, dtype: torch.dtype | None = None, device: torch.device | None = None) -> Tensor:
-        """The theta, of shape ``theta_shape``, that leaves every point where it is."""
+        """The theta, of shape ``theta_shape``, that leaves every point where it is.
+
+        Raises:
+            UnsupportedError: no map of the family does.
+        """
+        del dtype, device
+        raise UnsupportedError(
+            f"{type(self).__name__}.identity: no map of this family leaves points where they are. "
+            "Use start(), from which localisers begin."
+        )
+
+    def start(self, *, dtype: torch.dtype | None = None, device: torch.device | None = None) -> Tensor:
+        """The theta that a localiser begins with: the identity where there is one."""
+        return self.identity(dtype=dtype, device=device)
 
     @abstractmethod
     def transform_points(

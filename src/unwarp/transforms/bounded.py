@@ -80,16 +80,19 @@ class Bounded(AbstractWrapper):
     def identity(self, *, dtype: torch.dtype | None = None, device: torch.device | None = None) -> Tensor:
         return self.transform.identity(dtype=dtype, device=device)
 
+    def start(self, *, dtype: torch.dtype | None = None, device: torch.device | None = None) -> Tensor:
+        return self.transform.start(dtype=dtype, device=device)
+
     def bound(self, theta: Tensor) -> Tensor:
-        """The theta of the wrapped family: exactly the identity where ``theta`` is."""
+        """The theta of the wrapped family: exactly its start, the identity where it has one, where ``theta`` is."""
         dtype = coordinates.point_dtype(theta)
-        identity = self.identity(dtype=theta.dtype, device=theta.device).to(dtype)
-        offset = theta.to(dtype) - identity
+        start = self.start(dtype=theta.dtype, device=theta.device).to(dtype)
+        offset = theta.to(dtype) - start
         limit = torch.where(offset < 0, self.lowest.to(offset), self.highest.to(offset))
         limited = limit.isfinite()
         finite = torch.where(limited, limit, 1)
         squashed = torch.where(limited, finite * torch.tanh(offset / finite), offset)
-        return (identity + squashed).to(theta.dtype)
+        return (start + squashed).to(theta.dtype)
 
     def reduced(self, theta: Tensor) -> tuple[AbstractTransform, Tensor]:
         return self.transform.reduced(self.bound(theta))

@@ -61,6 +61,9 @@ class Compose(AbstractWrapper):
         parts = [part.identity(dtype=dtype, device=device).flatten() for part in (self.outer, self.inner)]
         return torch.cat(parts)
 
+    def start(self, *, dtype: torch.dtype | None = None, device: torch.device | None = None) -> Tensor:
+        return torch.cat([part.start(dtype=dtype, device=device).flatten() for part in (self.outer, self.inner)])
+
     def join(self, outer: Tensor, inner: Tensor) -> Float[Tensor, "*batch P"]:
         """The theta made of the thetas of both parts; batch dimensions broadcast."""
         first = outer.reshape(*outer.shape[: outer.ndim - len(self.outer.theta_shape)], -1)

@@ -30,7 +30,7 @@ class Inverse(AbstractWrapper):
     def __init__(self, transform: AbstractTransform | None = None, *, ndim: int = 2) -> None:
         wrapped = Affine(ndim) if transform is None else transform
         if not wrapped.has_matrix:
-            wrapped.inverse(wrapped.identity())
+            wrapped.inverse(wrapped.start())
         super().__init__(wrapped)
         self.transform = wrapped
 
@@ -44,6 +44,9 @@ class Inverse(AbstractWrapper):
 
     def identity(self, *, dtype: torch.dtype | None = None, device: torch.device | None = None) -> Tensor:
         return self.transform.identity(dtype=dtype, device=device)
+
+    def start(self, *, dtype: torch.dtype | None = None, device: torch.device | None = None) -> Tensor:
+        return self.transform.start(dtype=dtype, device=device)
 
     def inverse(self, theta: Tensor) -> Tensor:
         return self.transform.inverse(theta)

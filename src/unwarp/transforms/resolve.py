@@ -1,6 +1,5 @@
 """Transform names: what ``transform=`` accepts."""
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from unwarp._checks import nearest_names
@@ -15,12 +14,13 @@ from unwarp.transforms.flow import Flow
 from unwarp.transforms.inverse import Inverse
 from unwarp.transforms.learned_basis import LearnedBasis
 from unwarp.transforms.piecewise_affine import PiecewiseAffine
+from unwarp.transforms.polar import LogPolar, Polar
 from unwarp.transforms.projective import Projective
 from unwarp.transforms.restricted import Attention, Rigid, Similarity, Translation
 from unwarp.transforms.stationary_velocity import StationaryVelocity
 from unwarp.transforms.thin_plate_spline import ThinPlateSpline
 
-TRANSFORMS: dict[str, Callable[..., AbstractTransform]] = {
+TRANSFORMS: dict[str, type[AbstractTransform]] = {
     "translation": Translation,
     "attention": Attention,
     "rigid": Rigid,
@@ -33,6 +33,8 @@ TRANSFORMS: dict[str, Callable[..., AbstractTransform]] = {
     "diffeomorphic": Diffeomorphic,
     "stationary_velocity": StationaryVelocity,
     "flow": Flow,
+    "polar": Polar,
+    "log_polar": LogPolar,
     "learned_basis": LearnedBasis,
     "compose": Compose,
     "inverse": Inverse,
@@ -52,10 +54,9 @@ def resolve(transform: str | AbstractTransform, ndim: int) -> AbstractTransform:
     """
     if isinstance(transform, AbstractTransform):
         if transform.ndim != ndim:
-            raise ShapeError(
-                f"transform: expected one of {ndim} dimensions like the image, got {transform}. "
-                f"Use {type(transform).__name__}(ndim={ndim})."
-            )
+            there = ndim in transform.dimensions
+            fix = f"Use {type(transform).__name__}(ndim={ndim})." if there else "The family does not exist in these."
+            raise ShapeError(f"transform: expected one of {ndim} dimensions like the image, got {transform}. {fix}")
         return transform
     if not isinstance(transform, str) or transform not in TRANSFORMS:  # pyright: ignore[reportUnnecessaryIsInstance]
         known = ", ".join(TRANSFORMS)
