@@ -38,7 +38,8 @@ def test_figure_goes_into_the_runs_folder_or_where_asked(unwarp, checkpoint, mni
 def test_data_verify(unwarp, mnist_folder):
     result = unwarp("data", "verify", "--data-dir", mnist_folder)
     assert result.code == 0
-    assert "train: 96 digits, sound test: 40 digits, sound" in result.out
+    assert "train: 96 digits, whole; any digits in this format pass test: 40 digits, whole" in result.out
+    assert "published" not in result.out
 
 
 @pytest.mark.parametrize("distortion", ["r", "rts", "p", "e", "tc"])

@@ -5,7 +5,7 @@ import torch
 
 from unwarp import viz
 from unwarp.errors import OptionError, ShapeError
-from unwarp.transforms import Affine, Attention, Projective, ThinPlateSpline
+from unwarp.transforms import Affine, Attention, Bounded, Compose, Projective, ThinPlateSpline
 from unwarp.viz.style import new_figure
 
 
@@ -107,3 +107,13 @@ def test_refuses_volumes_and_empty_grids_and_theta_of_another_family():
         viz.draw_region(Affine().identity(), Affine(), (8, 8), cells=-2)
     with pytest.raises(ShapeError, match="theta"):
         viz.draw_region(torch.zeros(7), Affine(), (8, 8))
+
+
+@pytest.mark.parametrize("transform", [Bounded(Affine()), Compose(Affine(), Attention())])
+def test_wrapped_matrices_are_drawn_as_an_outline(transform):
+    assert len(viz.draw_region(transform.identity(), transform, (8, 8)).lines) == 2
+
+
+@pytest.mark.parametrize("transform", [ThinPlateSpline(), Bounded(ThinPlateSpline())])
+def test_curved_families_are_drawn_as_a_grid(transform):
+    assert len(viz.draw_region(transform.identity(), transform, (8, 8)).lines) > 2

@@ -12,7 +12,7 @@ from torch import Tensor
 from unwarp import coordinates
 from unwarp._typing import Float
 from unwarp.errors import OptionError
-from unwarp.transforms.base import AbstractMatrixTransform, AbstractTransform
+from unwarp.transforms.base import AbstractTransform
 from unwarp.viz.style import SHADE, color_of, halo, new_figure
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def draw_region(
         >>> ax = draw_region(Affine().identity(), Affine(), (28, 28))
     """
     ax = _empty_image_axes(size) if ax is None else ax
-    cells = cells or (1 if isinstance(transform, AbstractMatrixTransform) else CELLS_OF_A_CURVED_GRID)
+    cells = cells or (1 if transform.has_matrix else CELLS_OF_A_CURVED_GRID)
     lines = region_lines(theta.detach(), transform, cells=cells)
     pixels = coordinates.normalised_to_pixel(_without_far_points(lines), size, align_corners=align_corners)
     for index, region in enumerate(pixels.cpu().flatten(0, -4) if pixels.ndim > 3 else [pixels.cpu()]):

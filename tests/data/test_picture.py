@@ -1,0 +1,174 @@
+"""One rule for every kind of file that a folder of pictures may hold."""
+
+import struct
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from unwarp.data import png16
+from unwarp.data.picture import read_picture
+from unwarp.data.picture_output import output_suffix, write_picture
+from unwarp.errors import DataError
+
+RAMP = np.arange(6 * 4 * 4, dtype=np.uint8).reshape(6, 4, 4)
+WIDE = np.arange(6 * 4 * 4, dtype=np.uint16).reshape(6, 4, 4) * 683
+
+
+def saved(path, array, **options):
+    Image.fromarray(array).save(path, **options)
+    return path
+
+
+def picture_file(folder, channels, *, wide=False):
+    array = (WIDE if wide else RAMP)[..., :channels]
+    path = folder / f"{channels}{wide}.png"
+    if wide:
+        path.write_bytes(png16.encode(array))
+    else:
+        Image.fromarray(array[..., 0] if channels == 1 else array).save(path)
+    return path, array
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("wide", [False, True])
+def test_depth_and_alpha_are_kept_both_ways(tmp_path, channels, wide):
+    path, array = picture_file(tmp_path, channels, wide=wide)
+    picture = read_picture(path)
+    if channels == 2 and wide:  # the two values are kept; the picture is one of grey and alpha
+        assert picture.pixels.shape == (6, 4, 2)
+    assert picture.alpha == (channels in (2, 4))
+    np.testing.assert_array_equal(picture.pixels, array)
+    assert picture.notes == ()
+    again = read_picture(write_picture(tmp_path / "sub" / "again.png", picture.pixels, picture))
+    np.testing.assert_array_equal(again.pixels, array)
+    assert again.pixels.dtype == array.dtype
+
+
+def test_another_program_reads_the_16_bit_colour_that_is_written(tmp_path):
+    cv2 = pytest.importorskip("cv2")
+    path, array = picture_file(tmp_path, 3, wide=True)
+    read = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    np.testing.assert_array_equal(read[..., ::-1], array)
+
+
+def test_opencvs_16_bit_colour_is_read_whatever_its_filters(tmp_path):
+    cv2 = pytest.importorskip("cv2")
+    array = np.random.default_rng(0).integers(0, 2**16, (40, 30, 3), dtype=np.uint16)
+    cv2.imwrite(str(tmp_path / "cv.png"), array[..., ::-1])
+    np.testing.assert_array_equal(read_picture(tmp_path / "cv.png").pixels, array)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_pictures_are_turned_upright(tmp_path, orientation, suffix):
+    from PIL import ImageOps
+
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    exif[0x010F] = "a camera"
+    path = saved(tmp_path / f"turned{suffix}", RAMP[..., :3], exif=exif)
+    with Image.open(path) as opened:
+        expected = np.array(ImageOps.exif_transpose(opened))
+    picture = read_picture(path)
+    np.testing.assert_array_equal(picture.pixels, expected)
+    written = write_picture(tmp_path / f"upright{suffix}", picture.pixels, picture)
+    with Image.open(written) as opened:
+        tags = opened.getexif()
+    assert tags.get(0x0112, 1) == 1
+    assert tags[0x010F] == "a camera"
+
+
+def test_a_16_bit_picture_keeps_its_exif_block(tmp_path):
+    exif = Image.Exif()
+    exif[0x010F] = "a camera"
+    path = tmp_path / "wide.png"
+    path.write_bytes(png16.encode(WIDE[..., :3], exif=exif.tobytes(), icc=b"profile"))
+    with Image.open(path) as opened:
+        assert opened.getexif()[0x010F] == "a camera"
+        assert opened.info["icc_profile"] == b"profile"
+
+
+@pytest.mark.parametrize(
+    ("mode", "suffix", "channels", "note"),
+    [
+        ("CMYK", ".jpg", 3, "CMYK: converted to RGB"),
+        ("P", ".png", 3, None),
+        ("1", ".png", 1, None),
+        ("F", ".tif", 1, "floats"),
+        ("I", ".tif", 1, "32-bit integers"),
+        ("YCbCr", ".tif", 3, "YCbCr: converted to RGB"),
+    ],
+)
+def test_modes_are_converted_and_noted(tmp_path, mode, suffix, channels, note):
+    path = tmp_path / f"odd{suffix}"
+    Image.fromarray(RAMP[..., :3]).convert("L" if mode in "FI" else "RGB").convert(mode).save(path)
+    picture = read_picture(path)
+    assert picture.pixels.shape[2] == channels
+    assert [text.startswith(note) for text in picture.notes] == ([True] if note else [])
+
+
+def test_the_first_frame_of_an_animation_is_used_and_noted(tmp_path):
+    frames = [Image.fromarray(np.full((6, 4), value, np.uint8)) for value in (10, 200)]
+    frames[0].save(tmp_path / "moving.gif", save_all=True, append_images=frames[1:])
+    picture = read_picture(tmp_path / "moving.gif")
+    assert picture.notes == ("animated: the first of 2 frames is used",)
+    assert picture.pixels.max() == 10
+
+
+def refused(path, **options):
+    with pytest.raises(DataError) as error:
+        read_picture(path, **options)
+    assert str(error.value).startswith(f"{path}: ")
+    return str(error.value)[len(f"{path}: ") :]
+
+
+def test_damaged_files_are_refused_by_name(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
+    for suffix in (".png", ".jpg"):
+        path = saved(tmp_path / f"cut{suffix}", noise)
+        path.write_bytes(path.read_bytes()[:-2000])
+        assert refused(path).startswith("truncated")
+    (tmp_path / "empty.png").touch()
+    (tmp_path / "text.png").write_text("this is no picture")
+    assert refused(tmp_path / "empty.png").startswith("unreadable")
+    assert refused(tmp_path / "text.png").startswith("unreadable")
+    assert refused(tmp_path / "missing.png") == "no such file."
+
+
+def test_huge_pictures_are_refused_before_they_are_decoded(tmp_path):
+    path = saved(tmp_path / "large.png", RAMP)
+    assert "huge: expected at most 23 pixels, got 4 x 6" in refused(path, most_pixels=23)
+    bomb = bytearray(path.read_bytes())
+    bomb[16:24] = struct.pack(">II", 60_000, 60_000)
+    (tmp_path / "bomb.png").write_bytes(bomb)
+    assert refused(tmp_path / "bomb.png").split(":")[0] in ("huge", "unreadable")
+
+
+@pytest.mark.parametrize(
+    ("channels", "wide", "suffix", "expected"),
+    [
+        (3, False, ".JPG", ".JPG"),
+        (4, False, ".jpg", ".png"),
+        (3, True, ".jpg", ".png"),
+        (3, True, ".tif", ".png"),
+        (1, True, ".tif", ".tif"),
+        (3, False, ".gif", ".png"),
+        (4, False, ".webp", ".webp"),
+        (1, False, ".ppm", ".png"),
+        (3, True, ".png", ".png"),
+    ],
+)
+def test_the_output_format_can_hold_the_picture(tmp_path, channels, wide, suffix, expected):
+    picture = read_picture(picture_file(tmp_path, channels, wide=wide)[0])
+    assert output_suffix(picture, suffix) == expected
+    again = read_picture(write_picture(tmp_path / f"out{expected}", picture.pixels, picture))
+    assert (again.pixels.dtype, again.alpha) == (picture.pixels.dtype, picture.alpha)
+
+
+def test_a_failed_write_leaves_nothing(tmp_path, monkeypatch):
+    picture = read_picture(picture_file(tmp_path, 3)[0])
+    monkeypatch.setattr("pathlib.Path.replace", lambda *_: (_ for _ in ()).throw(OSError("disk")))
+    with pytest.raises(OSError, match="disk"):
+        write_picture(tmp_path / "out" / "x.png", picture.pixels, picture)
+    assert list((tmp_path / "out").iterdir()) == []
