@@ -40,6 +40,8 @@ SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", "
 """What counts as a picture in a folder; anything else in it is not looked at."""
 
 _ORIENTATION = 0x0112
+# How a TIFF is laid out stands among the same tags: size, depth, compression, strips, tiles. It is the file's alone.
+_LAYOUT_TAGS = frozenset({*range(254, 260), 262, 266, 273, 277, 278, 279, 284, 317, *range(322, 326), 338, 339})
 _PLAIN = ("L", "RGB", "RGBA", "LA", "I;16")
 _WIDE = ("I", "F", "I;16B", "I;16L", "I;16N")
 _FOREIGN = ("CMYK", "YCbCr", "LAB", "HSV", "RGBX")
@@ -170,7 +172,9 @@ def _upright_exif(image: "Image") -> tuple[bytes, int]:
     orientation = int(exif.get(_ORIENTATION, 1))
     if _ORIENTATION in exif:
         exif[_ORIENTATION] = 1
-    return exif.tobytes(), orientation
+    for tag in _LAYOUT_TAGS.intersection(exif):
+        del exif[tag]
+    return exif.tobytes() if len(exif) else b"", orientation
 
 
 def _turned(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
