@@ -40,7 +40,7 @@ def test_runs_what_is_missing_and_writes_the_table(table):
 
 def test_seeds_run_seed_by_seed(table):
     done = table("--only", "mnist-r/cnn", "--only", "mnist-r/fcn", "--seeds", "2")
-    order = [done.out.index(f"mnist-r/{name} (custom-") for name in ("fcn", "cnn")]
+    order = [done.out.index(f"mnist-r/{name} (custom-") for name in ("cnn", "fcn")]
     assert done.code == 0
     assert order == sorted(order)
     assert [path.stem[-5:] for path in record_files()] == ["seed0", "seed1"] * 2
@@ -153,3 +153,60 @@ def _ends(process, seconds=20):
             return True
         time.sleep(0.05)
     return False
+
+
+@pytest.fixture
+def standing(table):
+    """A table with one run, its weights kept."""
+    assert table(*ONLY, "--keep", "mnist-r/st-cnn-affine").code == 0
+    return lambda: table("--check")
+
+
+def test_check_of_a_sound_table(standing):
+    checked = standing()
+    assert checked.code == 0
+    assert checked.out.count("sound: ") == 3
+    assert "mnist-r/st-cnn-affine, seed 0" in checked.out
+
+
+def test_check_finds_a_table_that_the_records_do_not_give(standing):
+    (record,) = [path for path in record_files() if not path.stem.startswith("weights-")]
+    values = json.loads(record.read_text())
+    record.write_text(json.dumps({**values, "test_error": values["test_error"] / 2}))
+    checked = standing()
+    assert checked.code == 1
+    assert checked.out.count("WRONG: ") == 2
+
+
+def test_check_finds_weights_that_do_not_give_the_recorded_error(standing):
+    (card,) = Path("results").rglob("weights-*.json")
+    values = json.loads(card.read_text())
+    card.write_text(json.dumps({**values, "float32_error": values["float32_error"] - 2.5}))
+    checked = standing()
+    assert checked.code == 1
+    assert checked.out.count("WRONG: ") == 1
+
+
+def test_check_finds_changed_weights(standing):
+    (weights,) = Path("results").rglob("*.safetensors")
+    weights.write_bytes(weights.read_bytes()[:-4] + b"\0\0\0\1")
+    checked = standing()
+    assert checked.code == 1
+    assert "missing or changed" in checked.out
+
+
+def test_check_of_a_page(unwarp):
+    page = Path("page.md")
+    page.write_text("<!-- begin: unwarp table 1 quick -->\n<!-- end: unwarp table 1 quick -->\n")
+    quick = ["table", "1", "--budget", "quick", "--docs", page]
+    assert unwarp(*quick, "--check").code == 1
+    assert unwarp(*quick, "--no-run").code == 0
+    assert unwarp(*quick, "--check").code == 0
+    page.write_text(page.read_text().replace("0 of 36", "1 of 36"))
+    assert unwarp(*quick, "--check").code == 1
+
+
+def test_only_runs_can_be_kept(table):
+    refused = table("--no-run", "--keep", "mnist-r/cnn")
+    assert refused.code == 2
+    assert "keep: expected" in refused.err

@@ -1,5 +1,6 @@
 """`unwarp table`: run what is missing of a table, and make it."""
 
+import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from unwarp.experiments.cell_pool import CellOutcome
+    from unwarp.experiments.cell_run import Folders
+    from unwarp.experiments.cells import Cell
     from unwarp.experiments.table_figures import TableCell
     from unwarp.experiments.tables import TableLayout
 
@@ -36,39 +39,58 @@ def table(
     results: Annotated[Path, typer.Option(help="Folder of all records and of the table.")] = Path("results"),
     docs: Annotated[Path | None, typer.Option(help="Markdown page with a section for this table.")] = None,
     no_run: Annotated[bool, typer.Option("--no-run", help="Train nothing: make the table of what has run.")] = False,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Change nothing: compute the table from the records and kept weights again."),
+    ] = False,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(help="Keep an experiment's weights beside its record, for --check; repeatable."),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Draw no progress bars.")] = False,
 ) -> None:
     """Run what is missing of a table, then print and save it. After an interruption the same command goes on."""
-    from unwarp.experiments.cell_pool import run_cells
     from unwarp.experiments.cell_run import Folders
     from unwarp.experiments.cells import cells
     from unwarp.experiments.table_figures import collect
-    from unwarp.experiments.table_files import write_table
+    from unwarp.experiments.table_files import section_name, write_table
     from unwarp.experiments.tables import layout
 
     console, chosen, assignments = Console(), layout(name), settings or []
-    failed = 0
-    if not no_run:
-        wanted = cells(chosen.matching(only or []), assignments, budget=budget, seeds=seeds)
-        folders = Folders(runs, results, data_dir)
-        try:
-            for number, outcome in enumerate(run_cells(wanted, folders, jobs=jobs, progress=not quiet), 1):
-                failed += _tell(console, outcome, number, len(wanted))
-        except KeyboardInterrupt:
-            console.print("Interrupted. The same command goes on after the last finished epoch.")
-            raise typer.Exit(130) from None
+    wanted = cells(chosen.matching(only or []), assignments, budget=budget, seeds=seeds)
+    folders, section = Folders(runs, results, data_dir), section_name(name, budget, assignments)
+    if check:
+        raise typer.Exit(
+            _check(console, chosen, collect(chosen, results, assignments, budget=budget), folders, section, docs)
+        )
+    failed = 0 if no_run else _run(console, wanted, folders, jobs=jobs, progress=not quiet)
+    _keep(console, keep or [], wanted, folders)
     figures = collect(chosen, results, assignments, budget=budget)
     _print(console, chosen, figures)
-    for path in write_table(name, chosen, figures, results, budget=budget, assignments=assignments, docs=docs):
+    for path in write_table(chosen, figures, results, section, page=docs):
         console.print(f"written: {path}", soft_wrap=True)
     raise typer.Exit(1 if failed else 0)
 
 
-def _tell(console: Console, outcome: "CellOutcome", number: int, count: int) -> bool:
+def _run(console: Console, wanted: "Sequence[Cell]", folders: "Folders", *, jobs: int, progress: bool) -> int:
+    """Run what is missing; how many cells failed."""
+    from unwarp.experiments.cell_pool import run_cells
+
+    failed = 0
+    try:
+        for number, outcome in enumerate(run_cells(wanted, folders, jobs=jobs, progress=progress), 1):
+            failed += _tell(console, outcome, f"{number} of {len(wanted)}")
+    except KeyboardInterrupt:
+        console.print("Interrupted. The same command goes on after the last finished epoch.")
+        raise typer.Exit(130) from None
+    return failed
+
+
+def _tell(console: Console, outcome: "CellOutcome", number: str) -> bool:
     """Print what became of a cell; true where it failed."""
     failed = isinstance(outcome.state, Exception)
     place = f"{outcome.cell.experiment.name} ({outcome.cell.experiment.label}), seed {outcome.cell.seed}"
-    console.print(f"{number} of {count}: {place}: {'failed: ' if failed else ''}{outcome.state}", soft_wrap=True)
+    console.print(f"{number}: {place}: {'failed: ' if failed else ''}{outcome.state}", soft_wrap=True)
     return failed
 
 
@@ -82,3 +104,40 @@ def _print(console: Console, chosen: "TableLayout", figures: "Sequence[TableCell
     for row in detail_rows([cell for cell in figures if cell.ours is not None]):
         details.add_row(*row)
     console.print(overview, details)
+
+
+def _check(
+    console: Console,
+    chosen: "TableLayout",
+    figures: "Sequence[TableCell]",
+    folders: "Folders",
+    section: str,
+    docs: Path | None,
+) -> int:
+    """Print what the checks find; 1 if something is not as it should be."""
+    from unwarp.experiments.table_check import check_files, check_weights
+
+    wrong = 0
+    files = check_files(chosen, figures, folders.results, section, docs)
+    weights = check_weights(chosen, folders.results, data_dir=folders.data)
+    for text, sound in itertools.chain(files, weights):
+        console.print(f"{'sound' if sound else 'WRONG'}: {text}", soft_wrap=True, markup=False)
+        wrong += not sound
+    return min(wrong, 1)
+
+
+def _keep(console: Console, names: "Sequence[str]", wanted: "Sequence[Cell]", folders: "Folders") -> None:
+    """Keep the weights of the run of each experiment that did best on the validation digits."""
+    from unwarp.errors import OptionError
+    from unwarp.experiments.cells import finished_record
+    from unwarp.experiments.kept_weights import keep_weights
+
+    for name in names:
+        own = [(cell, finished_record(cell, folders.results)) for cell in wanted if cell.experiment.name == name]
+        done = [(cell, record) for cell, record in own if record is not None]
+        if not done:
+            raise OptionError(f"keep: expected an experiment of this command that has run, got {name!r}.")
+        cell, record = min(done, key=lambda pair: pair[1].validation_error)
+        checkpoint = folders.runs / cell.place / "checkpoints" / "best.ckpt"
+        card = keep_weights(record, checkpoint, folders.results, data_dir=folders.data)
+        console.print(f"kept: {card}", soft_wrap=True)

@@ -3,6 +3,7 @@
 import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -65,6 +66,7 @@ def run(
         CheckpointError: the folder's last checkpoint is damaged or of another experiment.
         TrainingError: the loss was not finite.
     """
+    _commit()  # now: the sources may be others when the training ends
     start = _starting_point(folder, experiment, seed, resume=resume, overwrite=overwrite)
     device = build_device(experiment.config.training)
     precision = build_precision(experiment.config.training, device)
@@ -90,6 +92,12 @@ def run(
     examples = sum(len(labels) for _, labels in data.test_dataloader())
     record = _record(experiment, seed, model, outcome, error, examples, precision._asdict(), device)
     return Finished(record, write_record(record, folder / RECORD), outcome.best, model.eval())
+
+
+@cache
+def _commit() -> str | None:
+    """Looked up once a process: the code that runs stays what it was when it was loaded."""
+    return provenance.commit()
 
 
 def _starting_point(folder: Path, experiment: Experiment, seed: int, *, resume: bool, overwrite: bool) -> Path | None:
@@ -127,7 +135,7 @@ def _record(
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         seconds=round(outcome.seconds, 1),
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
-        commit=provenance.commit(),
+        commit=_commit(),
         precision=precision,
         config=experiment.config.values(),
         machine=provenance.machine(device),

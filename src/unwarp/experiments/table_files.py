@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from unwarp.experiments.experiment import custom_label
 from unwarp.experiments.table_bars import bar_figure
@@ -11,31 +12,65 @@ from unwarp.experiments.table_markdown import table_markdown, with_section
 from unwarp.experiments.tables import TableLayout
 from unwarp.viz import save_png
 
-__all__ = ["section_name", "write_table"]
+__all__ = ["TablePaths", "page_text", "section_name", "table_paths", "table_texts", "write_table"]
 
 FOLDER = "tables"  # in the folder of results
 
 
+class TablePaths(NamedTuple):
+    """The files of a table.
+
+    Attributes:
+        figures: JSON.
+        markdown: the same to read.
+        bars: a picture.
+    """
+
+    figures: Path
+    markdown: Path
+    bars: Path
+
+
+def section_name(name: str, budget: str, assignments: Sequence[str] = ()) -> str:
+    """What a table of such runs is called, in the markers of a page and in its files, for example ``1 standard``."""
+    return f"{name} {budget}" + (f" {custom_label({'settings': sorted(assignments)})}" if assignments else "")
+
+
+def table_paths(results: Path, name: str) -> TablePaths:
+    """Where a table's files lie.
+
+    Args:
+        results: folder of all records.
+        name: from `section_name`.
+    """
+    stem = results / FOLDER / name.replace(" ", "-")
+    return TablePaths(*(stem.with_suffix(ending) for ending in (".json", ".md", ".png")))
+
+
+def table_texts(layout: TableLayout, cells: Sequence[TableCell], results: Path, name: str) -> dict[Path, str]:
+    """What stands in the files that are text."""
+    paths = table_paths(results, name)
+    markdown = table_markdown(layout, cells, pictures=[paths.bars.name])
+    return {paths.figures: table_json(layout, cells), paths.markdown: markdown}
+
+
+def page_text(layout: TableLayout, cells: Sequence[TableCell], bars: Path, page: Path) -> str:
+    """What stands in the table's section of a page."""
+    picture = Path(os.path.relpath(bars, page.parent)).as_posix()
+    return table_markdown(layout, cells, pictures=[picture])
+
+
 def write_table(
-    name: str,
-    layout: TableLayout,
-    cells: Sequence[TableCell],
-    results: Path,
-    *,
-    budget: str,
-    assignments: Sequence[str] = (),
-    docs: Path | None = None,
+    layout: TableLayout, cells: Sequence[TableCell], results: Path, name: str, *, page: Path | None = None
 ) -> list[Path]:
     """Write a table's files into ``tables/`` of the folder of results.
 
     Args:
-        name: of the table.
         layout: what stands where.
         cells: its figures.
         results: folder of all records.
-        budget: of the runs.
-        assignments: settings that were changed.
-        docs: page whose section of this table is replaced.
+        name: from `section_name`.
+        page: a page whose section of this table is replaced.
 
     Returns:
         The files.
@@ -43,28 +78,16 @@ def write_table(
     Raises:
         DataError: the page has no section for this table.
     """
-    section = section_name(name, budget, assignments)
-    stem = results / FOLDER / section.replace(" ", "-")
-    stem.parent.mkdir(parents=True, exist_ok=True)
-    bars = save_png(bar_figure(layout, cells), stem.with_suffix(".png"))
-    written = [
-        _write(stem.with_suffix(".json"), table_json(layout, cells)),
-        _write(stem.with_suffix(".md"), table_markdown(layout, cells, pictures=[bars.name])),
-        bars,
-    ]
-    if docs is None:
-        return written
-    picture = Path(os.path.relpath(bars, docs.parent)).as_posix()
-    return [*written, _write(docs, with_section(docs, section, table_markdown(layout, cells, pictures=[picture])))]
-
-
-def section_name(name: str, budget: str, assignments: Sequence[str] = ()) -> str:
-    """What a table of these runs is called, for example ``1 standard``."""
-    return f"{name} {budget}" + (f" {custom_label({'settings': sorted(assignments)})}" if assignments else "")
+    bars = save_png(bar_figure(layout, cells), table_paths(results, name).bars)
+    texts = table_texts(layout, cells, results, name)
+    if page is not None:
+        texts[page] = with_section(page, name, page_text(layout, cells, bars, page))
+    return [bars, *(_write(path, text) for path, text in texts.items())]
 
 
 def _write(path: Path, text: str) -> Path:
     """Whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     unfinished.write_text(text, encoding="utf-8")
     return unfinished.replace(path)

@@ -1,0 +1,135 @@
+"""Weights kept beside the records, small enough to commit, from which a recorded error can be computed again."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from unwarp._optional import require
+from unwarp.errors import DataError
+from unwarp.experiments.build import build_model, build_test_batches
+from unwarp.experiments.config import ExperimentConfig
+from unwarp.experiments.evaluation import error_rate
+from unwarp.experiments.records import Record
+from unwarp.experiments.trained import load_trained
+
+__all__ = ["Card", "Recomputed", "cards", "keep_weights", "recompute"]
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a file of weights holds.
+
+    Attributes:
+        experiment: name.
+        label: of the run's settings.
+        seed: of the run.
+        config: every setting.
+        test_error: of the run's record, in percent, in the arithmetic of its training.
+        float32_error: the same weights in float32 on a CPU, in percent.
+        test_examples: test images.
+        commit: of unwarp, from the record.
+        sha256: of the weights' file.
+    """
+
+    experiment: str
+    label: str
+    seed: int
+    config: dict[str, Any]
+    test_error: float
+    float32_error: float
+    test_examples: int
+    commit: str | None
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Recomputed:
+    """An error computed again from kept weights.
+
+    Attributes:
+        card: what was kept.
+        error: found now, in float32 on this machine, in percent.
+    """
+
+    card: Card
+    error: float
+
+    @property
+    def agrees(self) -> bool:
+        """Whether at most 2 of 10,000 answers differ: machines round differently, and a few digits are near a tie."""
+        return abs(self.error - self.card.float32_error) <= 0.02 + 1e-9
+
+
+def keep_weights(record: Record, checkpoint: Path, results: Path, *, data_dir: Path | None = None) -> Path:
+    """Keep the weights of a run beside its record, with a card.
+
+    Args:
+        record: of the run.
+        checkpoint: the run's best.
+        results: folder of all records.
+        data_dir: folder of the four MNIST files, else they are downloaded once.
+
+    Returns:
+        The card's file.
+    """
+    trained = load_trained(checkpoint)
+    batches = build_test_batches(trained.config.data, data_dir=data_dir)
+    weights = _beside(results / record.file, "safetensors")
+    weights.parent.mkdir(parents=True, exist_ok=True)
+    require("safetensors.torch", extra="train").save_file(trained.model.state_dict(), weights)
+    card = Card(
+        experiment=record.name,
+        label=record.label,
+        seed=record.seed,
+        config=record.config,
+        test_error=record.test_error,
+        float32_error=round(error_rate(trained.model, batches), 4),
+        test_examples=len(batches.labels),
+        commit=record.commit,
+        sha256=_digest(weights),
+    )
+    path = weights.with_suffix(".json")
+    path.write_text(json.dumps(asdict(card), indent=1) + "\n", encoding="utf-8")
+    return path
+
+
+def cards(experiment: str, results: Path) -> list[Path]:
+    """The cards of an experiment's kept weights."""
+    return sorted((results / experiment).glob("weights-*.json"))
+
+
+def recompute(path: Path, *, data_dir: Path | None = None) -> Recomputed:
+    """Compute the test error of kept weights again, in float32 on the CPU.
+
+    Args:
+        path: of the card.
+        data_dir: folder of the four MNIST files, else they are downloaded once.
+
+    Raises:
+        DataError: the card is none, or the weights are not the ones it describes.
+    """
+    card, weights = _read(path), path.with_suffix(".safetensors")
+    if not weights.is_file() or _digest(weights) != card.sha256:
+        raise DataError(f"weights: expected {weights} as {path.name} describes it, found it missing or changed.")
+    config = ExperimentConfig.read(card.config)
+    model = build_model(config.model, config.data)
+    model.load_state_dict(require("safetensors.torch", extra="train").load_file(weights))
+    return Recomputed(card, error_rate(model.eval(), build_test_batches(config.data, data_dir=data_dir)))
+
+
+def _beside(record: Path, ending: str) -> Path:
+    return record.with_name(f"weights-{record.stem}.{ending}")
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _read(path: Path) -> Card:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        return Card(**{field.name: values[field.name] for field in fields(Card)})
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"card: expected a file that describes kept weights, got {path} ({error!r}).") from error
