@@ -14,6 +14,7 @@ class Stream(IntEnum):
     ORDER = 1
     TRAIN = 2
     FIXED = 3
+    SPLIT = 4
 
 
 def generator_for(stream: Stream, *, seed: int, epoch: int = 0, batch: int = 0) -> torch.Generator:
