@@ -81,7 +81,7 @@ def monai_warp(image: Tensor, theta: Tensor) -> Callable[[], Tensor]:
     """MONAI's `AffineTransform`, which orders axes as the tensor does."""
     from monai.networks.layers import AffineTransform
 
-    layer = AffineTransform(normalized=True, align_corners=False, zero_centered=False, reverse_indexing=False)
+    layer = AffineTransform(normalized=True, align_corners=False, reverse_indexing=False)
     matrices = _homogeneous(theta)
     return lambda: layer(image, matrices)
 
