@@ -4,6 +4,7 @@
 #pragma once
 
 #include "antialias.h"
+#include "antialias_weights.h"
 #include "stretch.h"
 
 namespace unwarp {
@@ -19,63 +20,6 @@ inline int64_t mapped(int64_t j, int64_t n, Padding padding, bool align_corners)
   if (j < 0) j += period;
   return j < n ? j : mirror - j;
 }
-
-// The first `count` elements, at most a vector, and zeros: reads nothing beyond them.
-template <class A> UNWARP_INLINE Real<A> load_first(const A* p, int64_t count) {
-#if defined(__AVX512F__)
-  if constexpr (sizeof(A) == 4) return (Real<A>)_mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << count) - 1), p);
-  else return (Real<A>)_mm512_maskz_loadu_pd(static_cast<__mmask8>((1u << count) - 1), p);
-#elif defined(__AVX2__)
-  if (count >= Lanes<A>::count) return unaligned<Real<A>>(p);
-  if constexpr (sizeof(A) == 4) {
-    __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-    return (Real<A>)_mm256_maskload_ps(p, _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(count)), lane));
-  } else {
-    __m256i lane = _mm256_setr_epi64x(0, 1, 2, 3);
-    return (Real<A>)_mm256_maskload_pd(p, _mm256_cmpgt_epi64(_mm256_set1_epi64x(count), lane));
-  }
-#else
-  if (count >= Lanes<A>::count) return unaligned<Real<A>>(p);
-  Real<A> v{};
-  for (int l = 0; l < count; ++l) v[l] = p[l];
-  return v;
-#endif
-}
-
-template <class A> UNWARP_INLINE Real<A> absolute(Real<A> v) {
-  constexpr auto magnitude = static_cast<Index<A>>(~uint64_t{0} >> (65 - 8 * sizeof(A)));
-  return (Real<A>)((Indices<A>)v & magnitude);
-}
-template <class A> UNWARP_INLINE Real<A> least(Real<A> a, Real<A> b) { return a < b ? a : b; }
-template <class A> UNWARP_INLINE Real<A> most(Real<A> a, Real<A> b) { return a > b ? a : b; }
-#if defined(__AVX512F__)
-template <> UNWARP_INLINE float_lanes least<float>(float_lanes a, float_lanes b) { return (float_lanes)_mm512_min_ps((__m512)a, (__m512)b); }
-template <> UNWARP_INLINE float_lanes most<float>(float_lanes a, float_lanes b) { return (float_lanes)_mm512_max_ps((__m512)a, (__m512)b); }
-#elif defined(__AVX2__)
-template <> UNWARP_INLINE float_lanes least<float>(float_lanes a, float_lanes b) { return (float_lanes)_mm256_min_ps((__m256)a, (__m256)b); }
-template <> UNWARP_INLINE float_lanes most<float>(float_lanes a, float_lanes b) { return (float_lanes)_mm256_max_ps((__m256)a, (__m256)b); }
-#endif
-
-template <class A, Kernel K> struct Weights;
-template <class A> struct Weights<A, Kernel::linear> {
-  static constexpr double support = 1;
-  explicit Weights(double) {}
-  UNWARP_INLINE Real<A> operator()(Real<A> t) const {
-    return most<A>(1 - absolute<A>(t), Real<A>{});
-  }
-};
-// Exactly 0 at distances 1 and 2, as in src/unwarp/kernels/cubic.py.
-template <class A> struct Weights<A, Kernel::cubic> {
-  static constexpr double support = 2;
-  const A a;
-  explicit Weights(double cubic_a) : a(static_cast<A>(cubic_a)) {}
-  UNWARP_INLINE Real<A> operator()(Real<A> t) const {
-    Real<A> one = splat<A>(1);
-    t = absolute<A>(t);
-    Real<A> near = least<A>(t, one), beyond = least<A>(t - near, one), rest = 1 - beyond;
-    return 1 - near * near * (1 + (a + 2) * (1 - near)) + a * beyond * rest * rest;
-  }
-};
 
 // One axis of a sample's position, moved by whole pixels to near the image: what lies further out repeats or is alike.
 inline double nearby(double x, int64_t n, double reach, const Antialias& p) {
@@ -113,11 +57,16 @@ template <class A, Kernel K> class Antialiaser {
   void run(int64_t begin, int64_t end) const {
     Window window{};
     int64_t shaped = -1;  // the Jacobian the window has its shape from
+    int64_t t = begin / p.points, point = begin % p.points;
     for (int64_t sample = begin; sample < end; ++sample) {
-      int64_t t = sample / p.points, which = p.matrix ? t : sample;
+      int64_t which = p.matrix ? t : sample;
       if (which != shaped) shape(window, which);
       shaped = which;
-      place(window, t, sample % p.points);
+      place(window, t, point);
+      if (++point == p.points) {
+        point = 0;
+        ++t;
+      }
     }
   }
 
@@ -151,8 +100,9 @@ template <class A, Kernel K> class Antialiaser {
   void position(int64_t t, int64_t point, A& x, A& y) const {
     if (p.matrix) {
       const A* m = static_cast<const A*>(p.matrix) + 6 * t;
-      A right = static_cast<A>(point % p.out_width) - static_cast<A>(p.out_width - 1) / 2;
-      A down = static_cast<A>(point / p.out_width) - static_cast<A>(p.points / p.out_width - 1) / 2;
+      int64_t row = point / p.out_width;
+      A right = static_cast<A>(point - row * p.out_width) - static_cast<A>(p.out_width - 1) / 2;
+      A down = static_cast<A>(row) - static_cast<A>(p.points / p.out_width - 1) / 2;
       x = rounded(m[0] * right) + rounded(m[1] * down) + m[2];
       y = rounded(m[3] * right) + rounded(m[4] * down) + m[5];
     } else {
@@ -223,22 +173,51 @@ template <class A, Kernel K> class Antialiaser {
 
   // C channels from c on.
   template <int C> void blend(const Window& w, const A* image, A* out, int64_t c) const {
-    int64_t plane = p.width * p.height, first = static_cast<int64_t>(__builtin_ceil(w.y - w.reach_y));
+    int64_t first = static_cast<int64_t>(__builtin_ceil(w.y - w.reach_y));
     int64_t end = static_cast<int64_t>(__builtin_floor(w.y + w.reach_y)) + 1;
-    auto pixel = static_cast<int64_t>(__builtin_floor(w.x));
+    double margin = w.reach_x + 2;
+    bool whole = first >= 0 && end <= p.height && w.x - margin >= 0 && w.x + margin <= static_cast<double>(p.width - 1);
+    const A* pixels = image + c * p.width * p.height;
     Vector sum[C] = {}, total{};
-    Runs runs;
-    for (int64_t row = first; row < end; ++row) {
-      int64_t lane = (row - first) % lanes;
-      if (lane == 0) find(runs, w, static_cast<A>(w.y - static_cast<double>(row)), static_cast<A>(w.x - static_cast<double>(pixel)));
-      if (runs.count[lane] <= 0) continue;
-      bool blank = p.padding == Padding::zeros && (row < 0 || row >= p.height);
-      const A* pixels = image + c * plane + mapped(row, p.height, p.padding, p.align_corners) * p.width;
-      int64_t start = pixel + runs.start[lane];
-      add_run<C>(w, start, start + runs.count[lane], runs.u[lane], runs.v[lane], blank ? nullptr : pixels, plane, sum, total);
-    }
+    if (whole) add_rows<C, true>(w, first, end, pixels, sum, total);
+    else add_rows<C, false>(w, first, end, pixels, sum, total);
     A weight = sum_lanes<A>(total);
     for (int i = 0; i < C; ++i) out[(c + i) * p.points] = sum_lanes<A>(sum[i]) / (weight == 0 ? A(1) : weight);
+  }
+
+  // The rows from first to end; `whole`: all that the kernel reaches lies within the image.
+  template <int C, bool whole>
+  UNWARP_INLINE void add_rows(const Window& w, int64_t first, int64_t end, const A* pixels, Vector (&sum)[C], Vector& total) const {
+    int64_t plane = p.width * p.height;
+    auto pixel = static_cast<int64_t>(__builtin_floor(w.x));
+    auto ahead = static_cast<A>(w.x - static_cast<double>(pixel));
+    Runs runs;
+    for (int64_t top = first; top < end; top += lanes) {
+      find(runs, w, static_cast<A>(w.y - static_cast<double>(top)), ahead);
+      for (int64_t row = top, lane = 0; lane < lanes && row < end; ++row, ++lane) {
+        int64_t start = pixel + runs.start[lane], count = runs.count[lane];
+        if constexpr (whole) {
+          add_inner_run<C>(w, count, runs.u[lane], runs.v[lane], pixels + row * p.width + start, plane, sum, total);
+        } else if (count > 0) {
+          bool blank = p.padding == Padding::zeros && (row < 0 || row >= p.height);
+          const A* line = pixels + mapped(row, p.height, p.padding, p.align_corners) * p.width;
+          add_run<C>(w, start, start + count, runs.u[lane], runs.v[lane], blank ? nullptr : line, plane, sum, total);
+        }
+      }
+    }
+  }
+
+  template <int C>
+  UNWARP_INLINE void add_inner_run(const Window& w, int64_t count, A u, A v, const A* pixels, int64_t plane, Vector (&sum)[C],
+                                   Vector& total) const {
+    Vector at_u = u - w.ramp_u, at_v = v - w.ramp_v;
+    for (; count > 0; count -= lanes, pixels += lanes) {
+      Vector weight = weigh(at_u) * weigh(at_v);
+      at_u -= w.step_u;
+      at_v -= w.step_v;
+      total += weight;
+      for (int i = 0; i < C; ++i) sum[i] += weight * load_weighted<A>(pixels + i * plane, weight, count);
+    }
   }
 
   template <int C>

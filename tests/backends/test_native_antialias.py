@@ -98,6 +98,22 @@ def test_the_identity_is_exact(padding, kernel, antialias):
     assert_same(unwarp.warp(x, torch.eye(3).flatten()[None, :8], "projective", **options), x)
 
 
+@pytest.mark.parametrize("kernel", [kernels.Linear(), kernels.Cubic(-0.5)], ids=repr)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_samples_that_reach_no_border(dtype, kernel, ops_called):
+    """They take a way of their own; a NaN pixel stays within the kernel's reach."""
+    x = image((150, 170), batch=1, channels=4, dtype=dtype)
+    theta = torch.tensor([[[0.4, 0.1, 0.05], [-0.15, 0.3, -0.1]]], dtype=dtype)
+    for size in ((40, 50), (9, 7), (4, 3)):
+        native, reference = both(x, theta, size=size, mode=kernel)
+        assert_matches(native, reference, "backend")
+    x[..., 80, 90] = math.nan
+    native, reference = both(x, theta, size=(40, 50), mode=kernel)
+    assert native.isnan().any()
+    assert not (native.isnan() & ~reference.isnan()).any()  # the reference reads pixels of weight 0 as well
+    assert len(ops_called) == 4
+
+
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e30, 1e6, -1e4])
 @pytest.mark.parametrize("padding", padding.MODES)
 @pytest.mark.parametrize("where", [(0, 0), (1, 2)])

@@ -1,0 +1,83 @@
+// Vectors of pixels and of kernel weights for anti-aliased sampling. Included by one translation unit for each
+// instruction set.
+#pragma once
+
+#include "lanes.h"
+#include "problem.h"
+
+namespace unwarp {
+namespace {
+
+// The first `count` elements, at most a vector, and zeros: reads nothing beyond them.
+template <class A> UNWARP_INLINE Real<A> load_first(const A* p, int64_t count) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(A) == 4) return (Real<A>)_mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << count) - 1), p);
+  else return (Real<A>)_mm512_maskz_loadu_pd(static_cast<__mmask8>((1u << count) - 1), p);
+#elif defined(__AVX2__)
+  if (count >= Lanes<A>::count) return unaligned<Real<A>>(p);
+  if constexpr (sizeof(A) == 4) {
+    __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    return (Real<A>)_mm256_maskload_ps(p, _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(count)), lane));
+  } else {
+    __m256i lane = _mm256_setr_epi64x(0, 1, 2, 3);
+    return (Real<A>)_mm256_maskload_pd(p, _mm256_cmpgt_epi64(_mm256_set1_epi64x(count), lane));
+  }
+#else
+  if (count >= Lanes<A>::count) return unaligned<Real<A>>(p);
+  Real<A> v{};
+  for (int l = 0; l < count; ++l) v[l] = p[l];
+  return v;
+#endif
+}
+
+// The elements whose weight is not 0, at most the first `count`, and zeros: reads nothing else. So a NaN beyond the
+// kernel's reach stays out of the sum.
+template <class A> UNWARP_INLINE Real<A> load_weighted(const A* p, Real<A> weight, [[maybe_unused]] int64_t count) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(A) == 4) return (Real<A>)_mm512_maskz_loadu_ps(_mm512_test_epi32_mask((__m512i)weight, _mm512_set1_epi32(0x7fffffff)), p);
+  else return (Real<A>)_mm512_maskz_loadu_pd(_mm512_test_epi64_mask((__m512i)weight, _mm512_set1_epi64(0x7fffffffffffffff)), p);
+#elif defined(__AVX2__)
+  if constexpr (sizeof(A) == 4) return (Real<A>)_mm256_maskload_ps(p, (__m256i)(weight != 0));
+  else return (Real<A>)_mm256_maskload_pd(p, (__m256i)(weight != 0));
+#else
+  return load_first<A>(p, smaller<int64_t>(count, Lanes<A>::count));
+#endif
+}
+
+template <class A> UNWARP_INLINE Real<A> absolute(Real<A> v) {
+  constexpr auto magnitude = static_cast<Index<A>>(~uint64_t{0} >> (65 - 8 * sizeof(A)));
+  return (Real<A>)((Indices<A>)v & magnitude);
+}
+template <class A> UNWARP_INLINE Real<A> least(Real<A> a, Real<A> b) { return a < b ? a : b; }
+template <class A> UNWARP_INLINE Real<A> most(Real<A> a, Real<A> b) { return a > b ? a : b; }
+#if defined(__AVX512F__)
+template <> UNWARP_INLINE float_lanes least<float>(float_lanes a, float_lanes b) { return (float_lanes)_mm512_min_ps((__m512)a, (__m512)b); }
+template <> UNWARP_INLINE float_lanes most<float>(float_lanes a, float_lanes b) { return (float_lanes)_mm512_max_ps((__m512)a, (__m512)b); }
+#elif defined(__AVX2__)
+template <> UNWARP_INLINE float_lanes least<float>(float_lanes a, float_lanes b) { return (float_lanes)_mm256_min_ps((__m256)a, (__m256)b); }
+template <> UNWARP_INLINE float_lanes most<float>(float_lanes a, float_lanes b) { return (float_lanes)_mm256_max_ps((__m256)a, (__m256)b); }
+#endif
+
+template <class A, Kernel K> struct Weights;
+template <class A> struct Weights<A, Kernel::linear> {
+  static constexpr double support = 1;
+  explicit Weights(double) {}
+  UNWARP_INLINE Real<A> operator()(Real<A> t) const {
+    return most<A>(1 - absolute<A>(t), Real<A>{});
+  }
+};
+// Exactly 0 at distances 1 and 2, as in src/unwarp/kernels/cubic.py.
+template <class A> struct Weights<A, Kernel::cubic> {
+  static constexpr double support = 2;
+  const A a;
+  explicit Weights(double cubic_a) : a(static_cast<A>(cubic_a)) {}
+  UNWARP_INLINE Real<A> operator()(Real<A> t) const {
+    Real<A> one = splat<A>(1);
+    t = absolute<A>(t);
+    Real<A> near = least<A>(t, one), beyond = least<A>(t - near, one), rest = 1 - beyond;
+    return 1 - near * near * (1 + (a + 2) * (1 - near)) + a * beyond * rest * rest;
+  }
+};
+
+}  // namespace
+}  // namespace unwarp
