@@ -217,15 +217,6 @@ def test_its_text_names_what_it_is_made_of():
         assert part in text
 
 
-@pytest.fixture
-def one_thread():
-    """Steps of microseconds: a second thread costs more than it does, and on a busy machine a hundred times more."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize(
     ("transform", "hidden"),

@@ -11,37 +11,40 @@ from unwarp.errors import OptionError
 from unwarp.transforms import AbstractTransform
 
 
-def regression_layer(features: int | None, transform: AbstractTransform, count: int) -> nn.Linear:
+def regression_layer(
+    features: int | None, transform: AbstractTransform, count: int, *, start: Tensor | None = None
+) -> nn.Linear:
     """The layer that ends a localiser: zero weights, the identity as bias (section 4.2 of the paper).
 
     Args:
         features: inputs; ``None`` finds them at the first call.
         count: thetas an image.
+        start: ``(count, *theta_shape)``, what to begin with instead of the identity.
     """
-    identity = transform.identity().flatten().repeat(count)
+    bias = transform.start().flatten().repeat(count) if start is None else start.flatten()
     if features is None:
-        return _LazyRegression(identity)
-    layer = nn.Linear(features, len(identity))
-    _start_at(layer, identity)
+        return _LazyRegression(bias)
+    layer = nn.Linear(features, len(bias))
+    _start_at(layer, bias)
     return layer
 
 
 class _LazyRegression(nn.LazyLinear):
     """Becomes an `nn.Linear` at its first call."""
 
-    def __init__(self, identity: Tensor) -> None:
-        super().__init__(len(identity))
-        self._identity = identity
+    def __init__(self, bias: Tensor) -> None:
+        super().__init__(len(bias))
+        self._start = bias
 
     def reset_parameters(self) -> None:
         if self.in_features > 0:  # torch calls this once before as well, to make a layer of no inputs
-            _start_at(self, self._identity)
+            _start_at(self, self._start)
 
 
-def _start_at(layer: nn.Linear, identity: Tensor) -> None:
+def _start_at(layer: nn.Linear, bias: Tensor) -> None:
     with torch.no_grad():
         layer.weight.zero_()
-        layer.bias.copy_(identity)
+        layer.bias.copy_(bias)
 
 
 def parameter_groups(

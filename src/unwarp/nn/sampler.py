@@ -12,7 +12,9 @@ from unwarp.kernels import AbstractKernel
 from unwarp.transforms import AbstractTransform
 
 
-class _Options(TypedDict):
+class SamplingOptions(TypedDict, total=False):
+    """The keyword arguments of `Sampler`."""
+
     mode: str | AbstractKernel
     padding_mode: str
     fill_value: FillValue
@@ -81,7 +83,7 @@ class Sampler(nn.Module):
         plain = {name: value for name, value in self._options().items() if not isinstance(value, nn.Module)}
         return ", ".join(f"{name}={value!r}" for name, value in plain.items())
 
-    def _options(self) -> _Options:
+    def _options(self) -> SamplingOptions:
         return {
             "mode": self.mode,
             "padding_mode": self.padding_mode,

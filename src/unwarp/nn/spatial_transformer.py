@@ -1,20 +1,19 @@
 """The spatial transformer: localise, then warp."""
 
-from typing import Literal, overload
-
 from torch import Tensor, nn
 
-from unwarp import _checks, coordinates, transforms
+from unwarp import _checks
 from unwarp._typing import Float, Size
-from unwarp.errors import ShapeError
 from unwarp.functional import FillValue
 from unwarp.kernels import AbstractKernel
+from unwarp.nn.abstract_transformer import AbstractSpatialTransformer
 from unwarp.nn.initialisation import regression_layer
+from unwarp.nn.localisation import features_of, regress, width_of
 from unwarp.nn.sampler import Sampler
 from unwarp.transforms import AbstractTransform
 
 
-class SpatialTransformer(nn.Module):
+class SpatialTransformer(AbstractSpatialTransformer):
     """A module that warps its input by a transform it predicts from that input (Jaderberg et al. 2015, fig. 2).
 
     The localiser may be any network; what it returns is flattened to a feature vector. The last, regressing layer
@@ -57,54 +56,26 @@ class SpatialTransformer(nn.Module):
         antialias: bool | float = False,
         backend: str = "auto",
     ) -> None:
-        super().__init__()
-        self.localiser = localiser
-        # An object may have any number of dimensions; which one the image must have is found at the call.
-        self.transform = transform if isinstance(transform, AbstractTransform) else transforms.create(transform, ndim=2)
-        self.size = None if size is None else _checks.size(size, self.transform.ndim)
-        self.count = None if count is None else _checks.count("count", count)
-        width = getattr(localiser, "out_features", None) if features is None else _checks.count("features", features)
-        self.regression = regression_layer(width, self.transform, count or 1)
-        self.sampler = Sampler(
-            mode=mode,
-            padding_mode=padding_mode,
-            fill_value=fill_value,
-            align_corners=align_corners,
-            antialias=antialias,
-            backend=backend,
+        super().__init__(
+            transform,
+            size,
+            Sampler(
+                mode=mode,
+                padding_mode=padding_mode,
+                fill_value=fill_value,
+                align_corners=align_corners,
+                antialias=antialias,
+                backend=backend,
+            ),
         )
+        self.localiser = localiser
+        self.count = None if count is None else _checks.count("count", count)
+        self.regression = regression_layer(width_of(localiser, features), self.transform, count or 1)
 
-    def localise(self, x: Float[Tensor, "batch channels *in"]) -> Float[Tensor, "batch *theta"]:
-        """Predict theta: ``(batch, *theta_shape)``, or ``(batch, count, *theta_shape)``."""
-        features = self._features(x)
-        with coordinates.full_precision(features.device):
-            flat = self.regression(features.to(self.regression.weight.dtype))
+    def predict(self, x: Float[Tensor, "batch channels *in"]) -> Float[Tensor, "batch *theta"]:
         counted = () if self.count is None else (self.count,)
-        return flat.reshape(-1, *counted, *self.transform.theta_shape)
-
-    def _features(self, x: Tensor) -> Float[Tensor, "batch features"]:
-        found = self.localiser(x)
-        _checks.floating("localiser", found)
-        flat = found.flatten(1) if found.ndim > 1 else found[:, None]
-        expected = self.regression.in_features
-        if expected not in (0, flat.shape[1]):  # 0: a lazy layer that has not seen an input yet
-            raise ShapeError(
-                f"localiser: expected {expected} features an image, got {flat.shape[1]} for an input of "
-                f"{tuple(x.shape)}. Use features={flat.shape[1]}, or inputs of the size it was made for."
-            )
-        return flat
-
-    @overload
-    def forward(self, x: Tensor, *, return_theta: Literal[False] = False) -> Tensor: ...
-    @overload
-    def forward(self, x: Tensor, *, return_theta: Literal[True]) -> tuple[Tensor, Tensor]: ...
-    def forward(
-        self, x: Float[Tensor, "batch channels *in"], *, return_theta: bool = False
-    ) -> Float[Tensor, "batch channels *size"] | tuple[Tensor, Tensor]:
-        """Warp ``x``; with ``return_theta`` also return theta."""
-        theta = self.localise(x)
-        warped = self.sampler.warp(x, theta, self.transform, self.size)
-        return (warped, theta) if return_theta else warped
+        features = features_of(self.localiser, x, self.regression.in_features)
+        return regress(self.regression, features, (*counted, *self.transform.theta_shape))
 
     def extra_repr(self) -> str:
-        return f"size={self.size}, count={self.count}"
+        return f"{super().extra_repr()}, count={self.count}"

@@ -5,15 +5,15 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from unwarp.nn import SpatialTransformer
+from unwarp.nn import AbstractSpatialTransformer
 
 __all__ = ["ThetaProbe", "transformers"]
 
 
-def transformers(model: nn.Module) -> dict[str, SpatialTransformer]:
+def transformers(model: nn.Module) -> dict[str, AbstractSpatialTransformer]:
     """The spatial transformers inside a network, by the name of their place in it."""
     modules = cast(Iterable[tuple[str, nn.Module]], model.named_modules())
-    return {name: module for name, module in modules if isinstance(module, SpatialTransformer)}
+    return {name: module for name, module in modules if isinstance(module, AbstractSpatialTransformer)}
 
 
 class ThetaProbe:
@@ -26,7 +26,7 @@ class ThetaProbe:
     def __init__(self, model: nn.Module) -> None:
         self.last: dict[str, Tensor] = {}
         for name, transformer in transformers(model).items():
-            transformer.regression.register_forward_hook(self._keeper(name, transformer.transform.theta_shape))
+            transformer.thetas.register_forward_hook(self._keeper(name, transformer.transform.theta_shape))
 
     def describe(self) -> str:
         """One sentence a transformer: the range of its last theta."""

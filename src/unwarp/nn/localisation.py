@@ -1,0 +1,41 @@
+"""From an input to theta: features by a localiser, numbers by a regression layer."""
+
+from torch import Tensor, nn
+
+from unwarp import _checks, coordinates
+from unwarp._typing import Float
+from unwarp.errors import ShapeError
+
+
+def features_of(localiser: nn.Module, x: Tensor, expected: int) -> Float[Tensor, "batch features"]:
+    """What a localiser finds in an input, as one vector an image.
+
+    Args:
+        expected: features that the layer behind it takes; 0 for a lazy layer that has not seen an input yet.
+
+    Raises:
+        DtypeError, ShapeError: the localiser returns no floating-point tensor, or another number of features.
+    """
+    found = localiser(x)
+    _checks.floating("localiser", found)
+    flat = found.flatten(1) if found.ndim > 1 else found[:, None]
+    if expected not in (0, flat.shape[1]):
+        raise ShapeError(
+            f"localiser: expected {expected} features an image, got {flat.shape[1]} for an input of "
+            f"{tuple(x.shape)}. Use features={flat.shape[1]}, or inputs of the size it was made for."
+        )
+    return flat
+
+
+def regress(
+    regression: nn.Linear, features: Float[Tensor, "*batch features"], shape: tuple[int, ...]
+) -> Float[Tensor, "*batch *shape"]:
+    """Theta from features, in full precision also under autocast."""
+    with coordinates.full_precision(features.device):
+        flat = regression(features.to(regression.weight.dtype))
+    return flat.reshape(*features.shape[:-1], *shape)
+
+
+def width_of(localiser: nn.Module, features: int | None) -> int | None:
+    """Number of features of a localiser: as given, else as it says itself, else not known yet."""
+    return getattr(localiser, "out_features", None) if features is None else _checks.count("features", features)
