@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from unwarp.data import distortions
+from unwarp.data import tasks
 from unwarp.errors import OptionError
 from unwarp.experiments.build import build_model
 from unwarp.experiments.catalog import BUDGETS, CATALOG, named
@@ -14,14 +14,15 @@ from unwarp.experiments.config import ExperimentConfig
 from unwarp.experiments.experiment import choose
 from unwarp.experiments.published import published_error
 
+COUNT = 64
 CONFIGS = Path(str(files("unwarp.experiments") / "configs"))
 
 
-def test_there_are_forty_and_each_has_a_file_of_its_own():
-    assert len(CATALOG) == 40
+def test_each_has_a_file_of_its_own():
+    assert len(CATALOG) == COUNT
     on_disk = {path.relative_to(CONFIGS).as_posix() for path in CONFIGS.rglob("*.toml")}
     assert set(CATALOG.values()) == on_disk
-    assert len(on_disk) == 40
+    assert len(on_disk) == COUNT
 
 
 @pytest.mark.parametrize("name", CATALOG)
@@ -30,21 +31,29 @@ def test_file_opens_with_its_command(name):
 
 
 @pytest.mark.parametrize("name", CATALOG)
-def test_builds_and_steps(name):
+def test_name_says_what_it_is(name):
     config = ExperimentConfig.read(named(name))
     dataset, _, network = name.partition("/")
-    assert dataset == f"mnist-{config.data.distortion}"
-    assert network.startswith(config.model.network)
+    assert dataset == f"mnist-{'3d' if config.data.distortion == 'volumes' else config.data.distortion}"
+    kinds = {"cnn-3d": "cnn", "st-cnn-3d": "st-cnn", "sequence-cnn": "cnn"}
+    assert network.startswith(kinds.get(config.model.network, config.model.network))
+
+
+@pytest.mark.parametrize("name", CATALOG)
+def test_builds_and_steps(name):
+    config = ExperimentConfig.read(named(name))
+    task = tasks.get(config.data.distortion)
     model = build_model(config.model, config.data)
-    images = torch.rand(2, 1, *distortions.get(config.data.distortion).size)
-    F.cross_entropy(model(images), torch.tensor([1, 2])).backward()
+    logits = model(torch.rand(2, task.channels, *task.size))
+    assert logits.shape[-1] == task.classes
+    F.cross_entropy(logits.flatten(0, -2), torch.arange(logits[..., 0].numel())).backward()
     assert all(parameter.grad is not None for parameter in model.parameters())
 
 
 def test_every_published_figure_belongs_to_an_experiment():
     published = tomllib.loads((files("unwarp.experiments") / "published.toml").read_text())
     names = [f"{dataset}/{network}" for dataset, errors in published.items() for network in errors]
-    assert len(names) == 36
+    assert len(names) == 44
     assert set(names) <= set(CATALOG)
 
 

@@ -24,6 +24,6 @@ def figure(
     from unwarp.viz import save_png
 
     trained = load_trained(checkpoint)
-    batches = build_test_batches(trained.config.data, data_dir=data_dir)
-    drawn = straightening_figure(trained.model, batches.images[:count], batches.labels[:count], title=trained.name)
+    images, labels = build_test_batches(trained.config.data, data_dir=data_dir)[0]
+    drawn = straightening_figure(trained.model, images[:count], labels[:count], title=trained.name)
     Console().print(f"figure: {save_png(drawn, out or checkpoint.absolute().parent.parent / 'figure.png')}")

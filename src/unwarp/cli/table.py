@@ -21,7 +21,7 @@ __all__ = ["table"]
 
 
 def table(
-    name: Annotated[str, typer.Argument(help="The table: 1.")],
+    name: Annotated[str, typer.Argument(help="The table: 1, addition, colocalisation, volumes or beyond.")],
     settings: Annotated[
         list[str] | None,
         typer.Argument(metavar="[KEY=VALUE]...", help="Changed settings of every experiment."),

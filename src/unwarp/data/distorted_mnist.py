@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from unwarp._typing import Float, Integer
-from unwarp.data.distortions import Distortion
 from unwarp.data.generators import Stream, generator_for
 from unwarp.data.mnist import NUM_CLASSES, Digits
+from unwarp.data.task import Task
 from unwarp.errors import OptionError
 
 __all__ = ["BACKGROUND", "CHANNELS", "NUM_CLASSES", "EpochSampler", "FixedBatches", "FreshBatches"]
@@ -33,7 +33,7 @@ class FreshBatches(Dataset[tuple[Tensor, Tensor]]):
 
     Args:
         digits: undistorted digits.
-        distortion: one of `unwarp.data.distortions.DISTORTIONS`.
+        task: makes images of digits; one of `unwarp.data.tasks.TASKS`.
         batch_size: images in a batch; the last of an epoch holds what is left.
         seed: everything drawn depends on it, the epoch and the batch alone.
 
@@ -48,19 +48,19 @@ class FreshBatches(Dataset[tuple[Tensor, Tensor]]):
         (torch.Size([256, 1, 42, 42]), torch.Size([256]), 24)
     """
 
-    def __init__(self, digits: Digits, distortion: Distortion, *, batch_size: int, seed: int) -> None:
+    def __init__(self, digits: Digits, task: Task, *, batch_size: int, seed: int) -> None:
         self.digits = digits
-        self.distortion = distortion
+        self.task = task
         self.batch_size = batch_size
         self.seed = seed
         self.num_batches = batch_count(len(digits), batch_size)
         self._order = 0, self._shuffled(0)
 
-    def __getitem__(self, key: tuple[int, int]) -> tuple[Float[Tensor, "b 1 h w"], Integer[Tensor, "b"]]:
+    def __getitem__(self, key: tuple[int, int]) -> tuple[Float[Tensor, "b c *size"], Integer[Tensor, "b *answers"]]:
         epoch, batch = key
         chosen = self._epoch_order(epoch)[batch * self.batch_size : (batch + 1) * self.batch_size]
         generator = generator_for(Stream.TRAIN, seed=self.seed, epoch=epoch, batch=batch)
-        return self.distortion.apply(self.digits.images[chosen], generator), self.digits.labels[chosen]
+        return self.task.make(self.digits.images[chosen], self.digits.labels[chosen], generator)
 
     def _epoch_order(self, epoch: int) -> Integer[Tensor, "n"]:
         """The epoch's shuffled positions, kept until another epoch is asked for."""
@@ -100,7 +100,7 @@ class FixedBatches(Dataset[tuple[Tensor, Tensor]]):
 
     Args:
         digits: undistorted digits.
-        distortion: one of `unwarp.data.distortions.DISTORTIONS`.
+        task: makes images of digits; one of `unwarp.data.tasks.TASKS`.
         batch_size: images in a batch; the last holds what is left.
         seed: of the distortions.
 
@@ -108,28 +108,36 @@ class FixedBatches(Dataset[tuple[Tensor, Tensor]]):
         OptionError: `batch_size` is not positive, or `seed` is negative.
     """
 
-    def __init__(self, digits: Digits, distortion: Distortion, *, batch_size: int, seed: int) -> None:
-        self.distortion = distortion
+    def __init__(self, digits: Digits, task: Task, *, batch_size: int, seed: int) -> None:
+        self.task = task
         self.batch_size = batch_size
         self.num_batches = batch_count(len(digits), batch_size)
-        self.images: Float[Tensor, "n 1 h w"] = distort_once(digits, distortion, seed=seed)
-        self.labels: Integer[Tensor, "n"] = digits.labels
+        images, labels = zip(*make_once(digits, task, seed=seed), strict=True)
+        self.images: Float[Tensor, "n c *size"] = torch.cat(images)
+        self.labels: Integer[Tensor, "n *answers"] = torch.cat(labels)
 
     def __len__(self) -> int:
         return self.num_batches
 
-    def __getitem__(self, batch: int) -> tuple[Float[Tensor, "b 1 h w"], Integer[Tensor, "b"]]:
+    def __getitem__(self, batch: int) -> tuple[Float[Tensor, "b c *size"], Integer[Tensor, "b *answers"]]:
         if not 0 <= batch < self.num_batches:
             raise IndexError(batch)
         part = slice(batch * self.batch_size, (batch + 1) * self.batch_size)
         return self.images[part], self.labels[part]
 
 
-def distort_once(digits: Digits, distortion: Distortion, *, seed: int) -> Float[Tensor, "n 1 h w"]:
-    """Distort digits in chunks of a fixed size, each with a generator of its own."""
-    chunks = (digits.images[start : start + _CHUNK] for start in range(0, len(digits), _CHUNK))
-    numbered = enumerate(chunks)
-    return torch.cat([distortion.apply(part, generator_for(Stream.FIXED, seed=seed, batch=i)) for i, part in numbered])
+def distort_once(digits: Digits, task: Task, *, seed: int) -> Float[Tensor, "n c *size"]:
+    """The images of a test set, without what is to be read from them."""
+    return torch.cat([images for images, _ in make_once(digits, task, seed=seed)])
+
+
+def make_once(
+    digits: Digits, task: Task, *, seed: int
+) -> Iterator[tuple[Float[Tensor, "m c *size"], Integer[Tensor, "m *answers"]]]:
+    """Make the images of a test set, in chunks of a fixed size with a generator each."""
+    for number, start in enumerate(range(0, len(digits), _CHUNK)):
+        part = digits[start : start + _CHUNK]
+        yield task.make(part.images, part.labels, generator_for(Stream.FIXED, seed=seed, batch=number))
 
 
 def batch_count(digits: int, batch_size: int) -> int:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from unwarp import _checks
-from unwarp._typing import Float, Shaped
+from unwarp._typing import Float, Integer, Shaped
 from unwarp.backends import available_backends
 from unwarp.data import clutter
 from unwarp.data import distortion_thetas as thetas
@@ -36,11 +36,21 @@ class Distortion:
         size: ``(height, width)`` of the canvas it yields.
         apply: from digits ``(n, 28, 28)``, unsigned bytes or floats in 0..1, and a generator to float32 images
             ``(n, 1, *size)`` in 0..1.
+        channels: of the images.
+        classes: that an image may belong to: the ten digits.
     """
 
     name: str
-    size: tuple[int, int]
+    size: tuple[int, ...]
     apply: Apply
+    channels: int = 1
+    classes: int = 10
+
+    def make(
+        self, digits: Shaped[Tensor, "n 28 28"], labels: Integer[Tensor, "n"], generator: torch.Generator
+    ) -> tuple[Float[Tensor, "n 1 *size"], Integer[Tensor, "n"]]:
+        """Images of these digits and what is to be read from them: the digits."""
+        return self.apply(digits, generator), labels
 
 
 def rotated(digits: Shaped[Tensor, "n 28 28"], generator: torch.Generator) -> Float[Tensor, "n 1 28 28"]:
@@ -107,11 +117,11 @@ def get(name: str) -> Distortion:
 def _warp(
     images: Float[Tensor, "n 1 28 28"], theta: Tensor, transform: str, size: tuple[int, int] | None = None
 ) -> Float[Tensor, "n 1 h w"]:
-    return warp(images, theta, transform, size, backend=_fastest_backend())
+    return warp(images, theta, transform, size, backend=fastest_backend())
 
 
 @cache
-def _fastest_backend() -> str:
+def fastest_backend() -> str:
     """The compiled ops if they are there, else torch's own, which are twice as fast here as the reference."""
     return "native" if available_backends().get("native", "absent") is None else "aten"
 

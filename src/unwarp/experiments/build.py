@@ -4,20 +4,20 @@ import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import nn
 
-from unwarp.data import distortions, mnist, mnist_subset
-from unwarp.data.distorted_mnist import CHANNELS, NUM_CLASSES, EpochSampler, FixedBatches, FreshBatches
+from unwarp.data import mnist, mnist_subset, tasks
+from unwarp.data.distorted_mnist import NUM_CLASSES, EpochSampler, FixedBatches, FreshBatches
+from unwarp.data.lazy_batches import LazyBatches
 from unwarp.experiments.config import DataConfig, ModelConfig, TrainingConfig
-from unwarp.models import CNN, FCN, st_cnn, st_fcn
+from unwarp.experiments.network_table import build_network
 from unwarp.training.datamodule import BatchDataModule
 from unwarp.training.module import ClassificationModule
 from unwarp.training.precision import Precision, fastest
 from unwarp.training.schedules import Plan, modern, published
-from unwarp.transforms import TRANSFORMS, AbstractTransform
 
 __all__ = [
     "build_data",
@@ -25,22 +25,20 @@ __all__ = [
     "build_epochs",
     "build_model",
     "build_module",
+    "build_plan",
     "build_precision",
     "build_test_batches",
 ]
 
 VALIDATION_SEED, TEST_SEED = 1001, 1002  # of the fixed distortions: the same images in every run
-_EVALUATION_BATCH = 500
+_EVALUATION_BATCH, _VOLUME_BATCH = 500, 40
+
+TestBatches: TypeAlias = FixedBatches | LazyBatches
 
 
 def build_model(config: ModelConfig, data: DataConfig) -> nn.Module:
-    """The network for the images of a distortion."""
-    size = distortions.get(data.distortion).size
-    sizes: dict[str, Any] = {"channels": CHANNELS, "classes": NUM_CLASSES, "width": config.width}
-    if config.transform == "none":
-        return {"fcn": FCN, "cnn": CNN}[config.network](size, **sizes)
-    network = {"st-fcn": st_fcn, "st-cnn": st_cnn}[config.network]
-    return network(size, transform=_transform(config), pooling=config.pooling, **sizes)
+    """The network for the images of a task."""
+    return build_network(config, tasks.get(data.distortion))
 
 
 def build_data(config: DataConfig, *, seed: int, data_dir: Path | None = None) -> BatchDataModule:
@@ -51,30 +49,35 @@ def build_data(config: DataConfig, *, seed: int, data_dir: Path | None = None) -
         seed: of the training batches; validation and test are the same in every run.
         data_dir: folder of the four MNIST files, else they are downloaded once.
     """
-    distortion = distortions.get(config.distortion)
+    task = tasks.get(config.distortion)
     digits = mnist.load("train", data_dir=data_dir) if config.source == "full" else mnist_subset.subset("train")
     training, validation = mnist.hold_out(digits, config.validation)
-    fresh = FreshBatches(training, distortion, batch_size=config.batch_size, seed=seed)
+    fresh = FreshBatches(training, task, batch_size=config.batch_size, seed=seed)
     return BatchDataModule(
         training=fresh,
         order=EpochSampler(fresh.num_batches),
-        validation=FixedBatches(validation, distortion, batch_size=_EVALUATION_BATCH, seed=VALIDATION_SEED),
+        validation=_fixed(validation, task, seed=VALIDATION_SEED),
         test=build_test_batches(config, data_dir=data_dir),
     )
 
 
-def build_test_batches(config: DataConfig, *, data_dir: Path | None = None) -> FixedBatches:
+def build_test_batches(config: DataConfig, *, data_dir: Path | None = None) -> TestBatches:
     """The test digits, distorted the same way in every run."""
     digits = mnist.load("test", data_dir=data_dir) if config.source == "full" else mnist_subset.subset("test")
-    return FixedBatches(digits, distortions.get(config.distortion), batch_size=_EVALUATION_BATCH, seed=TEST_SEED)
+    return _fixed(digits, tasks.get(config.distortion), seed=TEST_SEED)
 
 
 def build_module(
-    config: TrainingConfig, model: nn.Module, precision: Precision, *, about: Mapping[str, Any]
+    config: TrainingConfig,
+    model: nn.Module,
+    precision: Precision,
+    *,
+    about: Mapping[str, Any],
+    classes: int = NUM_CLASSES,
 ) -> ClassificationModule:
     """The training module of a network; its checkpoints carry ``about``."""
     return ClassificationModule(
-        model, _plan(config), classes=NUM_CLASSES, channels_last=precision.channels_last, about=about
+        model, build_plan(config), classes=classes, channels_last=precision.channels_last, about=about
     )
 
 
@@ -99,12 +102,15 @@ def build_precision(config: TrainingConfig, device: torch.device) -> Precision:
     return Precision(dtype, channels_last=dtype == "bfloat16" and best.channels_last)
 
 
-def _transform(config: ModelConfig) -> AbstractTransform:
-    kind = TRANSFORMS[config.transform]
-    return kind(control=(config.control,) * 2) if config.transform == "thin_plate_spline" else kind()
+def _fixed(digits: mnist.Digits, task: tasks.Task, *, seed: int) -> TestBatches:
+    """Kept in memory, but for volumes."""
+    if len(task.size) == 3:
+        return LazyBatches(digits, task, batch_size=_VOLUME_BATCH, seed=seed)
+    return FixedBatches(digits, task, batch_size=_EVALUATION_BATCH, seed=seed)
 
 
-def _plan(config: TrainingConfig) -> Callable[[nn.Module, int], Plan]:
+def build_plan(config: TrainingConfig) -> Callable[[nn.Module, int], Plan]:
+    """The optimiser and its schedule, for a model and a number of steps."""
     if config.recipe == "published":
         return partial(published, lr=config.lr, localiser_lr_scale=config.localiser_lr_scale)
     return partial(

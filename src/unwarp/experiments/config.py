@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from unwarp._checks import option
 from unwarp.errors import OptionError
@@ -11,19 +11,37 @@ from unwarp.transforms import TRANSFORMS
 
 __all__ = ["DataConfig", "ExperimentConfig", "ModelConfig", "TrainingConfig"]
 
+PLAIN = ("fcn", "cnn", "cnn-3d", "sequence-cnn")
+"""Networks without a transformer."""
+
+Network: TypeAlias = Literal[
+    "fcn",
+    "cnn",
+    "st-fcn",
+    "st-cnn",
+    "2xst-fcn",
+    "ic-st-cnn",
+    "shared-st-cnn",
+    "cnn-3d",
+    "st-cnn-3d",
+    "sequence-cnn",
+    "recurrent-st-cnn",
+    "co-localiser",
+]
+
 
 @dataclass(frozen=True)
 class DataConfig:
     """Which digits, and how they are distorted.
 
     Attributes:
-        distortion: r, rts, p, e or tc, as the paper names them.
+        distortion: r, rts, p, e or tc, as the paper names them, or one of the other tasks made of digits.
         source: all of MNIST, or the 6,000 + 2,000 digits that come with the package and need no network.
         validation: how many training digits choose the best checkpoint instead of being learned from.
         batch_size: images a training step.
     """
 
-    distortion: Literal["r", "rts", "p", "e", "tc"]
+    distortion: Literal["r", "rts", "p", "e", "tc", "addition", "sequences", "volumes", "t84", "tc84"]
     source: Literal["full", "packaged"] = "full"
     validation: int = 5000
     batch_size: int = 64
@@ -38,27 +56,30 @@ class ModelConfig:
     """Which network.
 
     Attributes:
-        network: fcn, cnn, or one of them behind a spatial transformer.
+        network: fcn, cnn, one of them behind a spatial transformer, or another of `unwarp.models`.
         width: hidden units of an FCN, filters of a CNN.
         transform: what the transformer predicts, by the name of a transform; ``none`` without a transformer.
         control: control points along each axis, for the transforms that have them.
         pooling: side of the averaging windows after the transformer, in pixels.
+        answers: how many a network that reads sequences gives.
     """
 
-    network: Literal["fcn", "cnn", "st-fcn", "st-cnn"]
+    network: Network
     width: int
     transform: str = "none"
     control: int = 4
     pooling: int = 1
+    answers: int = 1
 
     def __post_init__(self) -> None:
         _at_least("model.width", self.width, 1)
         _at_least("model.control", self.control, 2)
         _at_least("model.pooling", self.pooling, 1)
+        _at_least("model.answers", self.answers, 1)
         option("model.transform", self.transform, ("none", *TRANSFORMS))
-        if self.network.startswith("st-") == (self.transform == "none"):
+        if (self.network in PLAIN) != (self.transform == "none"):
             raise OptionError(
-                f"model.transform: expected a transform for st-fcn and st-cnn and none for fcn and cnn, got "
+                f"model.transform: expected none for {', '.join(PLAIN)} and a transform for other networks, got "
                 f"{self.transform!r} for {self.network}. Set model.network and model.transform together."
             )
         if self.transform == "none" and self.pooling != 1:

@@ -84,8 +84,8 @@ def write_demo_report(runs: Mapping[str, Finished], folder: Path, *, transformer
 
 
 def _figure(finished: Finished) -> "Figure":
-    batches = build_test_batches(ExperimentConfig.read(finished.record.config).data)
-    return straightening_figure(finished.model, batches.images[:_SHOWN], batches.labels[:_SHOWN])
+    images, labels = build_test_batches(ExperimentConfig.read(finished.record.config).data)[0]
+    return straightening_figure(finished.model, images[:_SHOWN], labels[:_SHOWN])
 
 
 def _curves(records: Mapping[str, Record]) -> "Figure":

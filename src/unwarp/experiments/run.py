@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from unwarp.data import tasks
 from unwarp.errors import OptionError
 from unwarp.experiments import provenance
 from unwarp.experiments.build import build_data, build_device, build_epochs, build_model, build_module, build_precision
@@ -74,7 +75,8 @@ def run(
     torch.manual_seed(seed)
     model = build_model(experiment.config.model, experiment.config.data)
     about = {"name": experiment.name, "seed": seed, "config": experiment.config.values()}
-    module = build_module(experiment.config.training, model, precision, about=about)
+    classes = tasks.get(experiment.config.data.distortion).classes
+    module = build_module(experiment.config.training, model, precision, about=about, classes=classes)
     training = experiment.config.training
     outcome = fit(
         module,

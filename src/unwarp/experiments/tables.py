@@ -5,6 +5,7 @@ from fnmatch import fnmatchcase
 
 from unwarp._checks import option
 from unwarp.errors import OptionError
+from unwarp.experiments.catalog import CATALOG
 
 __all__ = ["TABLES", "TableLayout", "layout"]
 
@@ -17,7 +18,7 @@ class TableLayout:
         title: what the table shows.
         columns: heading -> first part of the experiment's name.
         rows: heading -> second part of the experiment's name.
-        without: experiments that would have a cell but have none.
+        without: experiments of the catalogue that would have a cell but have none.
         quantity: what a figure is, with its unit.
         larger_is_better: whether a figure is a share of right answers instead of wrong ones.
     """
@@ -37,7 +38,7 @@ class TableLayout:
     def name(self, row: str, column: str) -> str | None:
         """The experiment of a cell, or nothing where the table has no cell."""
         name = f"{self.columns[column]}/{self.rows[row]}"
-        return None if name in self.without else name
+        return name if name in CATALOG and name not in self.without else None
 
     def matching(self, patterns: list[str]) -> list[str]:
         """The experiments that fit one of the patterns, in the patterns' order; all without a pattern.
@@ -56,15 +57,12 @@ class TableLayout:
         return list(dict.fromkeys(found))
 
 
+_TRANSFORMS = {"affine": "affine", "projective": "projective", "TPS": "tps"}
 _NETWORKS = {
     "FCN": "fcn",
     "CNN": "cnn",
-    "ST-FCN affine": "st-fcn-affine",
-    "ST-FCN projective": "st-fcn-projective",
-    "ST-FCN TPS": "st-fcn-tps",
-    "ST-CNN affine": "st-cnn-affine",
-    "ST-CNN projective": "st-cnn-projective",
-    "ST-CNN TPS": "st-cnn-tps",
+    **{f"ST-FCN {heading}": f"st-fcn-{name}" for heading, name in _TRANSFORMS.items()},
+    **{f"ST-CNN {heading}": f"st-cnn-{name}" for heading, name in _TRANSFORMS.items()},
 }
 
 TABLES: dict[str, TableLayout] = {
@@ -74,6 +72,43 @@ TABLES: dict[str, TableLayout] = {
         rows=_NETWORKS,
         # The paper gives one ST-FCN and one ST-CNN on TC.
         without=frozenset(f"mnist-tc/st-{kind}-{name}" for kind in ("fcn", "cnn") for name in ("projective", "tps")),
+    ),
+    "addition": TableLayout(
+        "MNIST addition",
+        columns={"addition": "mnist-addition"},
+        rows={
+            "FCN": "fcn",
+            "CNN": "cnn",
+            **{f"ST-FCN {heading}": f"st-fcn-{name}" for heading, name in _TRANSFORMS.items()},
+            **{f"2xST-FCN {heading}": f"2xst-fcn-{name}" for heading, name in _TRANSFORMS.items()},
+        },
+    ),
+    "volumes": TableLayout(
+        "Digits in volumes",
+        columns={"60 x 60 x 60": "mnist-3d"},
+        rows={"3D CNN": "cnn", "3D ST-CNN affine": "st-cnn-affine"},
+    ),
+    "beyond": TableLayout(
+        "Beyond the paper",
+        columns={
+            "R": "mnist-r",
+            "RTS": "mnist-rts",
+            "P": "mnist-p",
+            "E": "mnist-e",
+            "TC": "mnist-tc",
+            "sequences": "mnist-sequences",
+        },
+        rows={
+            "CNN": "cnn",
+            "ST-CNN affine": "st-cnn-affine",
+            "ST-CNN projective": "st-cnn-projective",
+            "ST-CNN TPS": "st-cnn-tps",
+            "ST-CNN diffeomorphic": "st-cnn-diffeomorphic",
+            "IC-ST-CNN affine": "ic-st-cnn-affine",
+            "IC-ST-CNN projective": "ic-st-cnn-projective",
+            "shared ST-CNN affine": "shared-st-cnn-affine",
+            "recurrent ST-CNN affine": "recurrent-st-cnn-affine",
+        },
     ),
 }
 """Name on the command line -> the table."""

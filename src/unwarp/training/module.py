@@ -38,7 +38,7 @@ class ClassificationModule(LightningModule):
     percent. The weights themselves stay in ``model``, a plain module that needs no trainer.
 
     Args:
-        model: maps images to logits.
+        model: maps images to logits, ``(batch, classes)`` or ``(batch, answers, classes)``.
         plan: gives the optimiser and schedule for a model and a number of steps.
         classes: number of logits.
         channels_last: lay images and filters out with the channels innermost.
@@ -96,7 +96,8 @@ class ClassificationModule(LightningModule):
 
     def _step(self, stage: str, errors: ErrorRate, batch: Batch) -> Tensor:
         images, labels = batch
-        logits = self(images).float()
+        logits = self(images).float().flatten(0, -2)  # one row an answer, also where an image asks for several
+        labels = labels.flatten()
         loss = F.cross_entropy(logits, labels)
         errors(logits, labels)
         self.log(f"{stage}_loss", loss, on_step=False, on_epoch=True, batch_size=len(labels), prog_bar=stage == "train")
