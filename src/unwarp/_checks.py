@@ -162,8 +162,8 @@ def theta(value: Any, theta_shape: tuple[int, ...], name: str, *, alternatives: 
         alternatives: families that theta would fit, asked for only when it does not fit this one.
     """
     floating("theta", value)
-    rank = len(theta_shape)
-    if value.ndim not in (rank + 1, rank + 2) or tuple(value.shape[value.ndim - rank :]) != theta_shape:
+    shape, rank = value.shape, len(theta_shape)
+    if len(shape) - rank not in (1, 2) or shape[len(shape) - rank :] != theta_shape:
         raise ShapeError(
             f"theta: expected (batch, {_entries(theta_shape)}) for {name}, or (batch, k, ...) for k warps an image, "
             f"got {_shape(value)}.{_theta_hint(tuple(value.shape), theta_shape, alternatives())}"
@@ -221,6 +221,19 @@ def fill_value(
             "Use a list of one number a channel."
         )
     return filled.expand(channels)
+
+
+def fill_from_border(value: str, padding_mode: str) -> None:
+    """Check a ``fill_value`` that is a word: ``"background"``, with ``padding_mode="fill"``."""
+    if value != "background":
+        raise DtypeError(
+            f"fill_value: expected a number, one a channel, or 'background', got {value!r}. Use fill_value=0.5."
+        )
+    if padding_mode != "fill":
+        raise OptionError(
+            f"fill_value: expected 0 with padding_mode={padding_mode!r}, which does not use it, got {value!r}. "
+            "Use padding_mode='fill'."
+        )
 
 
 def _as_tensor(value: Any, like: Tensor) -> Tensor:

@@ -11,10 +11,12 @@ what makes an identity transform return its input bit for bit; ``((x + 1) * n - 
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import lru_cache
 
 import torch
 from torch import Tensor
 
+from unwarp._eager import eager
 from unwarp._typing import Float
 
 HORIZON = 1e-6
@@ -25,17 +27,23 @@ FAR_PIXELS = 2.0**29
 """Where points behind the horizon are put: outside of every image, finite, without gradient."""
 
 
+_NOTHING = nullcontext()
+
+
 def point_dtype(*tensors: Tensor) -> torch.dtype:
     """Dtype of coordinates and weights: float32, or float64 where any of the tensors is."""
-    double = (torch.float64, torch.complex128)
-    return torch.float64 if any(tensor.dtype in double for tensor in tensors) else torch.float32
+    for tensor in tensors:
+        if tensor.dtype in (torch.float64, torch.complex128):
+            return torch.float64
+    return torch.float32
 
 
 def full_precision(device: torch.device) -> AbstractContextManager[object]:
     """Autocast off, where it is on: it would round coordinates to half precision, half a pixel at 512 pixels."""
-    if torch.amp.is_autocast_available(device.type) and torch.is_autocast_enabled(device.type):
-        return torch.autocast(device.type, enabled=False)
-    return nullcontext()
+    kind = device.type
+    if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
+        return torch.autocast(kind, enabled=False)
+    return _NOTHING
 
 
 def half_extents(size: Sequence[int], *, align_corners: bool) -> tuple[float, ...]:
@@ -108,20 +116,38 @@ def normalised_to_pixel(
 
 
 def pixel_matrix(
-    matrix: Float[Tensor, "*batch D1 D1"],
+    matrix: Float[Tensor, "*batch rows D1"],
     size_in: Sequence[int],
     size_out: Sequence[int],
     *,
     align_corners: bool,
-) -> Float[Tensor, "*batch D1 D1"]:
+) -> Float[Tensor, "*batch rows D1"]:
     """A homogeneous matrix between normalised coordinates, rewritten between centred pixels (output to input).
 
     ``S_in @ matrix @ inv(S_out)``, by one factor an entry computed in double precision: the identity stays exact.
+    Of an affine matrix the last row may be missing.
     """
-    rows = [*half_extents(size_in, align_corners=align_corners), 1.0]
+    shape = (tuple(size_in), tuple(size_out), matrix.shape[-2], align_corners)
+    kept = matrix.device.type == "cpu" and eager(matrix)
+    return matrix * (_kept_factors(*shape, matrix.dtype) if kept else _pixel_factors(*shape, matrix))
+
+
+def _pixel_factors(
+    size_in: tuple[int, ...], size_out: tuple[int, ...], count: int, align_corners: bool, like: Tensor
+) -> Float[Tensor, "rows D1"]:
+    rows = [*half_extents(size_in, align_corners=align_corners), 1.0][:count]
     columns = [*half_extents(size_out, align_corners=align_corners), 1.0]
     factors = [row / column if column > 0 else 0.0 for row in rows for column in columns]
-    return matrix * vector(factors, like=matrix).reshape(len(rows), len(columns))
+    return vector(factors, like=like).reshape(len(rows), len(columns))
+
+
+@lru_cache(maxsize=64)
+def _kept_factors(
+    size_in: tuple[int, ...], size_out: tuple[int, ...], count: int, align_corners: bool, dtype: torch.dtype
+) -> Float[Tensor, "rows D1"]:
+    # Inference tensors cannot be saved for a later backward pass.
+    with torch.inference_mode(mode=False):
+        return _pixel_factors(size_in, size_out, count, align_corners, torch.empty(0, dtype=dtype, device="cpu"))
 
 
 def apply_matrix(

@@ -5,8 +5,7 @@ warp ``t`` reads image ``t * N // T``, so one image serves any number of warps a
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 import torch
 from torch import Tensor
@@ -18,8 +17,7 @@ from unwarp.padding import PaddingMode
 Op: TypeAlias = Literal["grid", "matrix", "basis"]
 
 
-@dataclass(frozen=True)
-class Sampling:
+class Sampling(NamedTuple):
     """How samples are taken: everything but where.
 
     Attributes:
@@ -35,8 +33,7 @@ class Sampling:
     antialias: bool | float = False
 
 
-@dataclass(frozen=True)
-class Case:
+class Case(NamedTuple):
     """What a backend is asked for, in the terms in which it may refuse."""
 
     op: Op

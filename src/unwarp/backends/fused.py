@@ -74,7 +74,7 @@ class AbstractFused(ABC):
         # Any number of output axes: to the op they are one row.
         rank = (1,) * (image.ndim - 3)
         shaped = grid if grid.ndim == image.ndim else grid.reshape(len(grid), *rank, -1, image.ndim - 2)
-        sampled = self._op("sample_grid")(image, shaped, scale, *options_of(sampling, grid))
+        sampled = self._op("sample_grid", image, grid)(image, shaped, scale, *options_of(sampling, grid))
         return sampled if shaped is grid else sampled.reshape(*sampled.shape[:2], *grid.shape[1:-1])
 
     def warp_matrix(
@@ -87,7 +87,7 @@ class AbstractFused(ABC):
         if transformed():
             return _REFERENCE.warp_matrix(image, matrix, size, sampling)
         matrix = _wide_enough(matrix, image)
-        return self._op("warp_matrix")(image, matrix, size, *options_of(sampling, matrix))
+        return self._op("warp_matrix", image, matrix)(image, matrix, size, *options_of(sampling, matrix))
 
     def warp_basis(
         self,
@@ -103,9 +103,10 @@ class AbstractFused(ABC):
         coefficients = _wide_enough(coefficients, image)
         options = options_of(sampling, coefficients)
         basis = basis.to(coefficients.dtype)
-        return self._op("warp_basis")(image, coefficients, basis, ratio, size, *options)
+        return self._op("warp_basis", image, coefficients)(image, coefficients, basis, ratio, size, *options)
 
-    def _op(self, name: str) -> Any:  # noqa: ANN401 - torch's own type of an op has no signature
+    def _op(self, name: str, image: Tensor, theta: Tensor) -> Any:  # noqa: ANN401 - torch's own type has no signature
+        del image, theta
         return getattr(getattr(torch.ops, self.namespace), name).default
 
 

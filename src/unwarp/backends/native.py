@@ -6,12 +6,15 @@ The source is in ``csrc/``. Only this module loads the compiled library.
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from importlib import resources, util
 from types import ModuleType
+from typing import Any
 
 from torch import Tensor
 
+from unwarp._eager import eager
 from unwarp._typing import Float, Shaped
 from unwarp.backends import native_antialias, native_ops
 from unwarp.backends.base import Case, Sampling
@@ -54,6 +57,11 @@ _MISSING = _loading_failure()
 """Found once, at import: a compiled graph must not load libraries."""
 
 
+@cache
+def _differentiated(name: str) -> Callable[..., Tensor]:
+    return native_ops.differentiated("unwarp", name)
+
+
 class Native(AbstractFused):
     """The C++ ops."""
 
@@ -68,6 +76,9 @@ class Native(AbstractFused):
 
     def antialiases(self, case: Case) -> bool:
         return native_antialias.built() and native_antialias.covers(case)
+
+    def _op(self, name: str, image: Tensor, theta: Tensor) -> Any:  # noqa: ANN401 - torch's own type has no signature
+        return _differentiated(name) if eager(image, theta) else super()._op(name, image, theta)
 
     def sample_grid(
         self,

@@ -21,6 +21,9 @@ KERNELS: tuple[type[AbstractKernel], ...] = (Nearest, Linear, Cubic)
 
 _REFERENCE = Reference()
 
+_BelowAutograd: Any = torch._C._AutoDispatchBelowAutograd  # pyright: ignore
+"""Within it the dispatcher goes straight to the implementation."""
+
 
 class _Context(Protocol):
     """What torch hands from the forward to the backward pass."""
@@ -47,17 +50,44 @@ def register(namespace: str, *, fake: bool = True) -> None:
         namespace: of the ops in `torch.ops`. All namespaces share the schemas in ``csrc/ops.cpp``.
         fake: whether to say the results' shapes, which tracing needs; not where it sees the implementation itself.
     """
-    formulas = (
-        ("sample_grid", _fake_grid, _save_grid, _grid_backward),
-        ("warp_matrix", _fake_matrix, _save_matrix, _matrix_backward),
-        ("warp_basis", _fake_basis, _save_basis, _basis_backward),
-    )
-    for name, shape, save, backward in formulas:
+    for name, (shape, save, backward) in _FORMULAS.items():
         if fake:
             torch.library.register_fake(f"{namespace}::{name}", shape)
             torch.library.register_fake(f"{namespace}::{name}_backward", _fake_backward)
         op = getattr(getattr(torch.ops, namespace), f"{name}_backward").default
         torch.library.register_autograd(f"{namespace}::{name}", partial(backward, op), setup_context=save)
+
+
+def differentiated(namespace: str, name: str) -> Callable[..., Tensor]:
+    """An op with its derivative, to be called where nothing but autograd watches (`unwarp._eager.eager`).
+
+    What `register` tells torch serves every surrounding, at 5 microseconds a call and 20 a backward pass: longer than a
+    small image takes.
+    """
+    packet = getattr(torch.ops, namespace)
+    op, adjoint = getattr(packet, name).default, getattr(packet, f"{name}_backward").default
+    _, save, backward = _FORMULAS[name]
+
+    class Recorded(torch.autograd.Function):
+        """One call of the op."""
+
+        @staticmethod
+        def forward(ctx: Any, *inputs: Any) -> Tensor:
+            save(ctx, inputs, inputs[0])
+            with _BelowAutograd():
+                return op(*inputs)
+
+        @staticmethod
+        def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+            return backward(adjoint, ctx, grads[0])
+
+    def call(*inputs: Any) -> Tensor:
+        if torch.is_grad_enabled() and (inputs[0].requires_grad or inputs[1].requires_grad):
+            return Recorded.apply(*inputs)  # pyright: ignore[reportUnknownMemberType]
+        with _BelowAutograd():
+            return op(*inputs)
+
+    return call
 
 
 def register_antialiased(namespace: str) -> None:
@@ -164,6 +194,14 @@ def _basis_backward(op: BackwardOp, ctx: _Context, grad: Tensor) -> tuple[Tensor
 
     found = _gradients(ctx, grad, (image, coefficients), (basis, ratio, *sampling), op, reference)
     return *found, *(None,) * (len(ctx.options) + 1)
+
+
+_FORMULAS = {
+    "sample_grid": (_fake_grid, _save_grid, _grid_backward),
+    "warp_matrix": (_fake_matrix, _save_matrix, _matrix_backward),
+    "warp_basis": (_fake_basis, _save_basis, _basis_backward),
+}
+"""Of each op: shape of the result, what the backward pass keeps, the backward pass."""
 
 
 def _gradients(

@@ -1,0 +1,21 @@
+"""Whether tensors are just computed with, and nobody watches: what short cuts must know."""
+
+import torch
+from torch import Tensor, nn
+
+_PLAIN = (Tensor, nn.Parameter)
+
+
+def eager(*tensors: Tensor) -> bool:
+    """Whether a call is no part of a trace, a mode or a `torch.func` transform, and its tensors are of torch's own type.
+
+    Only then may a tensor be kept for later calls, which know nothing of this one's surroundings, or an op be called
+    without torch's dispatcher looking for such surroundings.
+    """
+    if torch.compiler.is_compiling() or torch.jit.is_tracing():  # pyright: ignore[reportPrivateImportUsage]
+        return False
+    for tensor in tensors:
+        if type(tensor) not in _PLAIN:
+            return False
+    modes: int = torch._C._len_torch_dispatch_stack()  # pyright: ignore
+    return modes == 0 and torch._C._functorch.peek_interpreter_stack() is None  # pyright: ignore
