@@ -53,12 +53,14 @@ class Sampler(nn.Module):
         super().__init__()
         kernels.resolve(mode)
         _checks.option("padding_mode", padding_mode, padding.MODES)
+        if isinstance(fill_value, str):
+            _checks.fill_from_border(fill_value, padding_mode)
         _checks.switch("align_corners", align_corners)
         _checks.antialias(antialias)
         _checks.option("backend", backend, ("auto", *available_backends()))
         self.mode = mode
         self.padding_mode = padding_mode
-        self.fill_value = fill_value
+        self.fill_value: FillValue = fill_value
         self.align_corners = align_corners
         self.antialias = antialias
         self.backend = backend
