@@ -12,7 +12,7 @@ from unwarp.backends import Backend, Case, Sampling, choose
 from unwarp.backends.base import Op
 from unwarp.errors import ShapeError
 from unwarp.kernels import AbstractKernel
-from unwarp.transforms import AbstractSpline, AbstractTransform
+from unwarp.transforms import AbstractSpline, AbstractTransform, Affine
 from unwarp.transforms.pixels import pixel_jacobian, pixel_positions
 
 _FillNumbers = float | Sequence[float] | Tensor
@@ -109,7 +109,7 @@ def sample(
             f"much the image shrinks, got {tuple(grid.shape)}. Use antialias=False, or a grid of {ndim} axes."
         )
     with coordinates.full_precision(image.device):
-        points = grid.to(coordinates.point_dtype(image, grid)).expand(_larger(grid, image), *grid.shape[1:])
+        points = _one_each(grid.to(coordinates.point_dtype(image, grid)), _larger(grid, image))
         chosen = _choose("grid", image, points, sampling, backend)
         scale = coordinates.half_extents(image.shape[2:], align_corners=align_corners)
         return chosen.sample_grid(image, points, scale, sampling)
@@ -166,11 +166,11 @@ def warp(
         return background.fill_around(again, image, mode, antialias, axes=image.ndim - 2)
     sampling = _sampling(image, mode, padding_mode, fill_value, align_corners, antialias)
     family = transforms.resolve(transform, image.ndim - 2)
-    sizes = _checks.size(image.shape[2:] if size is None else size, family.ndim)
+    sizes = tuple(image.shape[2:]) if size is None else _checks.size(size, family.ndim)
     flat, batch = _flatten_theta(theta, family, image)
     with coordinates.full_precision(image.device):
         warped = _warp(image, flat, family, sizes, sampling, backend)
-    return warped.reshape(*batch, *warped.shape[1:])
+    return warped if len(batch) == 1 else warped.reshape(*batch, *warped.shape[1:])
 
 
 class _Same(TypedDict):
@@ -190,10 +190,10 @@ def _warp(
 ) -> Tensor:
     sizes_in, aligned = image.shape[2:], sampling.align_corners
     family, theta = family.reduced(theta)
-    points = theta.to(coordinates.point_dtype(image, theta))
+    dtype = coordinates.point_dtype(image, theta)
+    points = theta if theta.dtype == dtype else theta.to(dtype)
     if family.has_matrix:
-        matrix = coordinates.pixel_matrix(family.matrix(points), sizes_in, size, align_corners=aligned)
-        rows = matrix if family.projective else matrix[..., : family.ndim, :]
+        rows = coordinates.pixel_matrix(_matrix_rows(family, points), sizes_in, size, align_corners=aligned)
         return _choose("matrix", image, rows, sampling, backend).warp_matrix(image, rows, size, sampling)
     if sampling.antialias:
         return _warp_antialiased(image, theta, family, size, sampling, backend)
@@ -208,6 +208,14 @@ def _warp(
     positions = pixel_positions(family, theta, sizes_in, size, align_corners=aligned, dtype=points.dtype)
     chosen = _choose("grid", image, positions, sampling, backend)
     return chosen.sample_grid(image, positions, (1.0,) * family.ndim, sampling)
+
+
+def _matrix_rows(family: AbstractTransform, theta: Tensor) -> Tensor:
+    """The rows of the family's matrix that say where points go: without (0, ..., 0, 1)."""
+    if type(family) is Affine:
+        return theta  # as it is: appending a row and dropping it again takes longer than to warp a small image
+    matrix = family.matrix(theta)
+    return matrix if family.projective else matrix[..., : family.ndim, :]
 
 
 def _warp_antialiased(
@@ -256,13 +264,20 @@ def _check_grid(grid: Tensor, image: Tensor, ndim: int) -> None:
 
 def _flatten_theta(theta: Tensor, family: AbstractTransform, image: Tensor) -> tuple[Tensor, tuple[int, ...]]:
     """Theta as ``(T, *theta_shape)``, and the batch shape of the result."""
-    name = type(family).__name__
-    _checks.theta(theta, family.theta_shape, name, alternatives=lambda: _families_of(theta, family.ndim))
+    shape, given = family.theta_shape, theta
+    _checks.theta(theta, shape, type(family).__name__, alternatives=lambda: _families_of(given, family.ndim))
     _checks.same_device("theta", theta, image)
     _checks.batches("theta", theta.shape[0], image.shape[0])
-    leading = theta.shape[: theta.ndim - len(family.theta_shape)]
-    batch = (_larger(theta, image), *leading[1:])
-    return theta.expand(*batch, *family.theta_shape).reshape(-1, *family.theta_shape), batch
+    count, several = _larger(theta, image), theta.ndim - len(shape) == 2
+    if several:
+        batch = (count, theta.shape[1])
+        return theta.expand(*batch, *shape).reshape(-1, *shape), batch
+    return _one_each(theta, count), (count,)
+
+
+def _one_each(given: Tensor, count: int) -> Tensor:
+    """A batch of 1 serves all."""
+    return given if given.shape[0] == count else given.expand(count, *given.shape[1:])
 
 
 def _larger(given: Tensor, image: Tensor) -> int:
