@@ -8,10 +8,12 @@ from unwarp.nn.linearised_sampler import LinearisedSampler
 from unwarp.nn.localisers import ConvLocaliser, DenseLocaliser
 from unwarp.nn.parallel_transformer import ParallelSpatialTransformer
 from unwarp.nn.recurrent_transformer import RecurrentSpatialTransformer
+from unwarp.nn.regularisers import bending_energy, folding_penalty, identity_penalty, outside_penalty
 from unwarp.nn.sampler import Sampler
 from unwarp.nn.shared_localiser import SharedLocaliser
 from unwarp.nn.spatial_transformer import SpatialTransformer
 from unwarp.nn.theta_forward import ThetaForward
+from unwarp.nn.theta_penalty import ThetaPenalty
 from unwarp.nn.tiles import tile_thetas
 
 __all__ = [
@@ -27,6 +29,11 @@ __all__ = [
     "SharedLocaliser",
     "SpatialTransformer",
     "ThetaForward",
+    "ThetaPenalty",
+    "bending_energy",
+    "folding_penalty",
+    "identity_penalty",
+    "outside_penalty",
     "parameter_groups",
     "regression_layer",
     "tile_thetas",

@@ -37,6 +37,11 @@ class AbstractSpatialTransformer(nn.Module):
         """Predict theta: ``(batch, *theta_shape)``, or ``(batch, k, *theta_shape)`` for k warps an image."""
         return self.thetas(self.predict(x))
 
+    def localising_parameters(self) -> list[nn.Parameter]:
+        """Parameters of what predicts theta: all but those of the transform and the sampler."""
+        others = {*self.transform.parameters(), *self.sampler.parameters()}
+        return [parameter for parameter in self.parameters() if parameter not in others]
+
     @overload
     def forward(self, x: Tensor, *, return_theta: Literal[False] = False) -> Tensor: ...
     @overload
