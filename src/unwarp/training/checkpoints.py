@@ -24,12 +24,14 @@ class Checkpoint(NamedTuple):
         about: plain values that the run wrote beside the weights.
         weights: tensors of the network by name.
         epoch: how many epochs were finished.
+        callbacks: what the callbacks of the run kept, by their names.
     """
 
     path: Path
     about: dict[str, Any]
     weights: dict[str, Tensor]
     epoch: int
+    callbacks: dict[str, Any]
 
 
 def read_checkpoint(path: Path | str) -> Checkpoint:
@@ -47,7 +49,7 @@ def read_checkpoint(path: Path | str) -> Checkpoint:
         )
     tensors: dict[str, Tensor] = content["state_dict"]
     weights = {name.removeprefix(_WEIGHTS): tensor for name, tensor in tensors.items() if name.startswith(_WEIGHTS)}
-    return Checkpoint(path, content[ABOUT], weights, content["epoch"] + 1)
+    return Checkpoint(path, content[ABOUT], weights, content["epoch"] + 1, content.get("callbacks", {}))
 
 
 def load_weights(model: nn.Module, checkpoint: Checkpoint) -> None:

@@ -20,6 +20,7 @@ from unwarp.training.module import ClassificationModule
 from unwarp.training.precision import Precision
 from unwarp.training.progress_bar import ProgressBar
 from unwarp.training.theta_statistics import ThetaStatistics
+from unwarp.training.transformer_course import TransformerCourse
 
 __all__ = ["Outcome", "fit", "test_error"]
 
@@ -75,7 +76,7 @@ def fit(
     if resume is not None:
         load_weights(module.model, read_checkpoint(resume))  # a misfit is refused before anything is written
     history = History()
-    callbacks: list[Callback] = [ThetaStatistics(), history, *_checkpoints(folder)]
+    callbacks: list[Callback] = [ThetaStatistics(), TransformerCourse(), history, *_checkpoints(folder)]
     if progress:
         callbacks.append(ProgressBar(refresh_rate=10))
     with _quiet(), _interruptible():

@@ -1,8 +1,13 @@
-"""Figures as PNG."""
+"""Figures as PNG, or as pixels."""
 
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unwarp._optional import require
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,3 +42,11 @@ def save_png(figure: "Figure", path: Path | str, *, dpi: int = 150) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(encode_png(figure, dpi=dpi))
     return path
+
+
+def pixels_of(figure: "Figure", *, dpi: int = 100) -> NDArray[np.uint8]:
+    """Draw a figure into an array ``(height, width, 3)``, for an animation or a log."""
+    canvas = require("matplotlib.backends.backend_agg", extra="train").FigureCanvasAgg(figure)
+    figure.set_dpi(dpi)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()

@@ -1,0 +1,202 @@
+"""Train a network on one's own folder of pictures: read, divide, build, train, test, record."""
+
+import shutil
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from torch import nn
+
+from unwarp.data.picture_folder import PictureFolder, divide, scan
+from unwarp.data.picture_store import PictureStore, Survey, open_store
+from unwarp.errors import CheckpointError, OptionError
+from unwarp.experiments import provenance
+from unwarp.experiments.build import build_device, build_epochs, build_plan, build_precision
+from unwarp.experiments.experiment import custom_label
+from unwarp.experiments.folder_build import build_folder_data, build_folder_model
+from unwarp.experiments.folder_config import FolderConfig
+from unwarp.experiments.progress import counted
+from unwarp.experiments.records import Record, write_record
+from unwarp.training.checkpoints import load_weights, read_checkpoint
+from unwarp.training.fit import CHECKPOINTS, LAST, fit, test_error
+from unwarp.training.module import ClassificationModule
+
+__all__ = ["FOLDER", "FolderFinished", "folder_root", "run_folder"]
+
+FOLDER = "folder/"
+_MAY_DIFFER = ("training.epochs", "training.steps", "training.device", "data.megabytes")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class FolderFinished:
+    """What a run on a folder leaves.
+
+    Attributes:
+        record: its figures.
+        checkpoint: weights of the best epoch.
+        model: the network with these weights.
+        folder: the pictures.
+        survey: what reading them came to.
+        counts: pictures for training, validation and test.
+    """
+
+    record: Record
+    checkpoint: Path
+    model: nn.Module
+    folder: PictureFolder
+    survey: Survey
+    counts: tuple[int, int, int]
+
+
+def folder_root(name: str) -> Path | None:
+    """The folder that ``folder/ROOT`` stands for; nothing for the name of an experiment."""
+    if not name.startswith(FOLDER):
+        return None
+    root = Path(name.removeprefix(FOLDER))
+    return Path(name) if not root.is_dir() and Path(name).is_dir() else root
+
+
+def run_folder(
+    root: Path,
+    config: FolderConfig,
+    out: Path,
+    *,
+    seed: int = 0,
+    strict: bool = False,
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: bool = True,
+) -> FolderFinished:
+    """Train and test on a folder with a subfolder of pictures for each class.
+
+    The same pictures, settings and seed give the same run twice on the same CPU.
+
+    Args:
+        root: the folder.
+        config: every setting.
+        out: where checkpoints, logs and the record go.
+        seed: of the division, weights, order and warps.
+        strict: stop at a file that would be skipped or converted.
+        resume: go on from the last checkpoint in ``out``, if there is one.
+        overwrite: start anew in an ``out`` that holds a run.
+        progress: draw progress bars.
+
+    Raises:
+        DataError: the folder has no classes, or too few pictures that can be read.
+        OptionError: ``out`` holds a run, and neither ``resume`` nor ``overwrite`` was asked for.
+        CheckpointError: the last checkpoint is damaged or of another run.
+        TrainingError: the loss was not finite.
+    """
+    folder = scan(root)
+    about = _about(folder, config, seed)
+    start = _starting_point(out, about, resume=resume, overwrite=overwrite)
+    store, survey = _read(folder, config, strict=strict, progress=progress)
+    labels = [folder.labels[index] for index in survey.usable]
+    parts = divide(labels, folder.classes, validation=config.data.validation, test=config.data.test, seed=seed)
+    data = build_folder_data(config, store, labels, parts, seed=seed)
+    training, device = config.training, build_device(config.training)
+    precision = build_precision(training, device)
+    torch.manual_seed(seed)
+    model = build_folder_model(config, classes=len(folder.classes))
+    module = ClassificationModule(
+        model, build_plan(training), classes=len(folder.classes), channels_last=precision.channels_last, about=about
+    )
+    epochs = build_epochs(training, batches=len(data.train_dataloader()))
+    outcome = fit(
+        module,
+        data,
+        out,
+        epochs=epochs,
+        clip=training.clip,
+        precision=precision,
+        device=device,
+        resume=start,
+        progress=progress,
+    )
+    load_weights(model, read_checkpoint(outcome.best))
+    error = test_error(module, data, precision=precision, device=device)
+    record = Record(
+        name=about["name"],
+        label=custom_label(config.values()),
+        seed=seed,
+        test_error=round(error, 4),
+        validation_error=min(row["val_error"] for row in outcome.history),
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        seconds=round(outcome.seconds, 1),
+        finished=datetime.now(UTC).isoformat(timespec="seconds"),
+        commit=provenance.commit(),
+        precision=precision._asdict(),
+        config=config.values(),
+        machine=provenance.machine(device),
+        versions=provenance.versions(),
+        history=outcome.history,
+        test_examples=len(parts.test),
+    )
+    write_record(record, out / "record.json")
+    counts = (len(parts.training), len(parts.validation), len(parts.test))
+    return FolderFinished(record, outcome.best, model.cpu().eval(), folder, survey, counts)
+
+
+def _about(folder: PictureFolder, config: FolderConfig, seed: int) -> dict[str, Any]:
+    """What the checkpoints of the run say about themselves."""
+    return {
+        "kind": "folder",
+        "name": FOLDER + folder.root.resolve().name,
+        "root": str(folder.root.resolve()),
+        "classes": list(folder.classes),
+        "seed": seed,
+        "config": config.values(),
+    }
+
+
+def _read(folder: PictureFolder, config: FolderConfig, *, strict: bool, progress: bool) -> tuple[PictureStore, Survey]:
+    return open_store(
+        folder.paths,
+        config.data.intake,
+        most_pixels=int(config.data.megapixels * 1e6),
+        memory=config.data.megabytes * 2**20,
+        strict=strict,
+        shown=partial(_shown, total=len(folder.paths), progress=progress),
+    )
+
+
+def _shown(items: Iterator[T], *, total: int, progress: bool) -> Iterable[T]:
+    return counted(items, "reading", total=total, shown=progress)
+
+
+def _starting_point(out: Path, about: dict[str, Any], *, resume: bool, overwrite: bool) -> Path | None:
+    """The checkpoint to go on from; nothing for a start from scratch."""
+    last = out / CHECKPOINTS / f"{LAST}.ckpt"
+    if overwrite and last.exists():
+        shutil.rmtree(last.parent)
+    if not last.exists():
+        return None
+    if not resume:
+        raise OptionError(
+            f"out: {out} already holds a run. Go on with it by --resume, replace it by --overwrite, "
+            "or choose another folder by --out."
+        )
+    _refuse_other_run(last, about)
+    return last
+
+
+def _refuse_other_run(last: Path, about: dict[str, Any]) -> None:
+    given, expected = _flat(read_checkpoint(last).about), _flat(about)
+    differing = [key for key in expected if key not in _MAY_DIFFER and given.get(key) != expected[key]]
+    if differing:
+        shown = ", ".join(f"{key}: expected {expected[key]!r}, got {given.get(key)!r}" for key in differing)
+        raise CheckpointError(
+            f"checkpoint: {last} is of another run ({shown}). Resume the run it belongs to, "
+            "or start anew in another folder with --out."
+        )
+
+
+def _flat(about: dict[str, Any]) -> dict[str, object]:
+    sections: dict[str, dict[str, object]] = about["config"]
+    settings = {f"{name}.{key}": value for name, section in sections.items() for key, value in section.items()}
+    return settings | {key: about.get(key) for key in ("kind", "classes", "seed")}

@@ -1,0 +1,133 @@
+"""A trained network, whatever file it comes in: a checkpoint of a run, or exported weights with their card."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from unwarp.data import tasks
+from unwarp.data.intake import Intake
+from unwarp.errors import CheckpointError, OptionError
+from unwarp.experiments.build import build_model
+from unwarp.experiments.config import ExperimentConfig
+from unwarp.experiments.folder_build import build_folder_model
+from unwarp.experiments.folder_config import FolderConfig
+from unwarp.export import read_weights
+from unwarp.nn import AbstractSpatialTransformer
+from unwarp.training.checkpoints import Checkpoint, load_weights, read_checkpoint
+from unwarp.training.theta_probe import transformers
+from unwarp.training.transformer_course import Course, course_of
+
+__all__ = ["Network", "load_network", "transformer_of"]
+
+
+class Network(NamedTuple):
+    """A network and what belongs to it.
+
+    Attributes:
+        about: what its run wrote beside the weights: name, seed, settings, and of a folder its root and classes.
+        epoch: after how many epochs.
+        model: in evaluation mode on the CPU.
+        intake: how it sees a picture; nothing where it reads volumes or several pictures at once.
+        classes: what its logits stand for.
+        course: theta of a few images after every epoch, where the file carries it.
+    """
+
+    about: dict[str, Any]
+    epoch: int
+    model: nn.Module
+    intake: Intake | None
+    classes: tuple[str, ...]
+    course: Course | None
+
+    @property
+    def name(self) -> str:
+        """Of the experiment, or ``folder/`` and the folder's name."""
+        return str(self.about["name"])
+
+    def example(self) -> Tensor:
+        """One black picture as the network takes it.
+
+        Raises:
+            OptionError: the network takes no pictures.
+        """
+        intake = self.pictures()
+        return torch.zeros(1, intake.channels, intake.height, intake.width)
+
+    def pictures(self) -> Intake:
+        """How the network sees a picture.
+
+        Raises:
+            OptionError: it takes none.
+        """
+        if self.intake is None:
+            raise OptionError(f"model: expected a network that takes pictures in grey or RGB, got {self.name}.")
+        return self.intake
+
+
+def load_network(path: Path, *, allow_import: bool = False) -> Network:
+    """Rebuild a network and load its weights: tensors and plain values alone, never code.
+
+    Args:
+        path: a ``.ckpt`` of a run, or a ``.safetensors`` with its card beside it.
+        allow_import: import and call what the file names where its backbone or localiser is the user's own.
+
+    Raises:
+        CheckpointError: the file is neither, or its settings mean nothing to this version.
+        OptionError: the file names code to import, and that was not allowed.
+    """
+    checkpoint = _exported(path) if path.suffix == ".safetensors" else read_checkpoint(path)
+    about = checkpoint.about
+    try:
+        model, intake, classes = _folder(about, allow_import) if about.get("kind") == "folder" else _catalogued(about)
+    except (KeyError, TypeError) as error:
+        raise CheckpointError(
+            f"checkpoint: {path} does not say how its network is built ({error!r}). "
+            "Use a checkpoint that `unwarp train` wrote."
+        ) from error
+    load_weights(model, checkpoint)
+    return Network(about, checkpoint.epoch, model.eval(), intake, classes, course_of(checkpoint.callbacks))
+
+
+def transformer_of(network: Network) -> AbstractSpatialTransformer:
+    """The transformer that sees the pictures.
+
+    Raises:
+        OptionError: there is none.
+    """
+    found = next(iter(transformers(network.model).values()), None)
+    if found is None:
+        raise OptionError(
+            f"model: expected a network with a spatial transformer, got {network.name} without one. "
+            "Train an st- network, or a folder with model.transform=affine."
+        )
+    return found
+
+
+def _catalogued(about: Mapping[str, Any]) -> tuple[nn.Module, Intake | None, tuple[str, ...]]:
+    config = ExperimentConfig.read(about["config"])
+    task = tasks.get(config.data.distortion)
+    pictures = len(task.size) == 2 and task.channels in (1, 3)
+    intake = Intake(task.size[0], task.size[1], task.channels) if pictures else None
+    return build_model(config.model, config.data), intake, tuple(map(str, range(task.classes)))
+
+
+def _folder(about: Mapping[str, Any], allow_import: bool) -> tuple[nn.Module, Intake | None, tuple[str, ...]]:
+    config = FolderConfig.read(about["config"])
+    if config.import_paths and not allow_import:
+        raise OptionError(
+            f"checkpoint: its network is made by calling {' and '.join(config.import_paths)}. "
+            "If you trust the file, let it by --allow-import."
+        )
+    classes = tuple(map(str, about["classes"]))
+    # Weights are loaded over whatever the builder draws: the caller's random numbers stay untouched.
+    with torch.random.fork_rng(devices=[]):
+        model = build_folder_model(config, classes=len(classes))
+    return model, config.data.intake, classes
+
+
+def _exported(path: Path) -> Checkpoint:
+    weights, card = read_weights(path)
+    return Checkpoint(path, dict(card["about"]), weights, int(card["epoch"]), {})

@@ -1,0 +1,93 @@
+"""Samplers that ONNX has an op for: GridSample, and AffineGrid for the affine families."""
+
+import copy
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from unwarp import coordinates, kernels, padding
+from unwarp._typing import Float, Size
+from unwarp.functional import make_grid
+from unwarp.kernels import Cubic, Linear, Nearest
+from unwarp.nn.sampler import Sampler
+from unwarp.transforms import AbstractSpline, AbstractTransform
+
+__all__ = ["with_grid_sampling"]
+
+_CUBIC_A = -0.75  # of GridSample
+_PADDINGS = ("zeros", "border", "reflection")
+
+
+def with_grid_sampling(model: nn.Module) -> nn.Module:
+    """A copy of a network whose samplers are, as far as they can be, one GridSample each.
+
+    GridSample knows the nearest, linear and cubic kernels and zeros, border and reflection padding, in two dimensions.
+    Samplers with another kernel or padding, or with anti-aliasing, stay what they are and become plain arithmetic.
+    """
+    copied = copy.deepcopy(model)
+    for module in list(copied.modules()):
+        for name, child in module.named_children():
+            if type(child) is Sampler and _covered(child):
+                setattr(module, name, _GridSampler(child))
+    return copied
+
+
+def _covered(sampler: Sampler) -> bool:
+    kernel = kernels.resolve(sampler.mode)
+    known = type(kernel) in (Nearest, Linear) or (type(kernel) is Cubic and kernel.a == _CUBIC_A)
+    return known and sampler.padding_mode in _PADDINGS and not sampler.antialias
+
+
+class _GridSampler(nn.Module):
+    """Takes the place of a `Sampler` in a graph for ONNX: the same pictures from ops that ONNX has."""
+
+    def __init__(self, sampler: Sampler) -> None:
+        super().__init__()
+        self._sampler = sampler
+
+    def forward(self, image: Tensor, grid: Tensor) -> Tensor:
+        return self._sampler(image, grid)
+
+    def warp(self, image: Tensor, theta: Tensor, transform: AbstractTransform, size: Size | None) -> Tensor:
+        """As `Sampler.warp`."""
+        if image.ndim != 4:
+            return self._sampler.warp(image, theta, transform, size)
+        sizes = tuple(image.shape[2:]) if size is None else (size, size) if isinstance(size, int) else tuple(size)
+        leading = theta.shape[: theta.ndim - len(transform.theta_shape)]
+        flat = theta.reshape(-1, *transform.theta_shape)
+        copies = flat.shape[0] if len(leading) == 1 else leading[1]
+        images = image if len(leading) == 1 else image.repeat_interleave(copies, dim=0)
+        family, reduced = transform.reduced(flat)
+        grid = _grid(family, reduced, (image.shape[1], *sizes), align_corners=self._sampler.align_corners)
+        sampled = self._sample(images, grid)
+        return sampled.reshape(*leading, *sampled.shape[1:])
+
+    def _sample(
+        self, image: Float[Tensor, "n c h w"], grid: Float[Tensor, "n h_out w_out 2"]
+    ) -> Float[Tensor, "n c h_out w_out"]:
+        aligned = self._sampler.align_corners
+        extents = coordinates.half_extents(image.shape[2:], align_corners=aligned)
+        limits = [padding.LARGEST_POSITION / extent if extent > 0 else 1.0 for extent in extents]
+        # Beyond, a run time that counts pixels in 32 bits overflows.
+        safe = torch.clamp(grid, min=-min(limits), max=min(limits))
+        return F.grid_sample(
+            image,
+            safe,
+            mode=kernels.resolve(self._sampler.mode).name,
+            padding_mode=self._sampler.padding_mode,
+            align_corners=aligned,
+        )
+
+
+def _grid(
+    family: AbstractTransform, theta: Tensor, shape: tuple[int, ...], *, align_corners: bool
+) -> Float[Tensor, "n h w 2"]:
+    """Normalised positions; ``shape`` is that of one output, ``(channels, h, w)``."""
+    if family.has_matrix and not family.projective:
+        return F.affine_grid(family.matrix(theta)[:, :2], [theta.shape[0], *shape], align_corners=align_corners)
+    points = make_grid(shape[1:], align_corners=align_corners, device=theta.device)
+    if isinstance(family, AbstractSpline):  # its basis is solved already: a constant, where the graph had its logarithm
+        basis = family.grid_basis(shape[1:], align_corners=align_corners, dtype=theta.dtype, device=theta.device)
+        return points + (basis @ family.coefficients(theta)).reshape(-1, *points.shape)
+    return family(theta, points)

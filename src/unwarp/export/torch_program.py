@@ -1,0 +1,30 @@
+"""Networks as torch.export programs (.pt2): run by torch without the Python code that made them."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["export_program"]
+
+
+def export_program(model: nn.Module, image: Tensor, path: Path) -> torch.export.ExportedProgram:
+    """Write a network as a program for any batch, of torch's own ops alone.
+
+    Args:
+        model: in evaluation mode; takes one batch of images.
+        image: an example batch; its channels and size are those of the program.
+        path: of the ``.pt2`` file; missing folders are made.
+
+    Returns:
+        The program; `torch.export.load` reads the file.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    two = image.expand(max(2, len(image)), *image.shape[1:])  # of a batch of 1 the 1 would become a constant
+    with torch.no_grad():
+        program = torch.export.export(model, (two,), dynamic_shapes=({0: torch.export.Dim("batch")},))
+    torch.export.save(program, path)
+    return program

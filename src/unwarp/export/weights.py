@@ -1,0 +1,75 @@
+"""Weights as safetensors, with a JSON card beside them. Reading runs no code: neither format can hold any."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from torch import Tensor, nn
+
+from unwarp._optional import require
+from unwarp.errors import CheckpointError
+
+__all__ = ["card_path", "read_weights", "write_weights"]
+
+
+def card_path(path: Path) -> Path:
+    """Where the card of a weights file lies: beside it, ``.json`` for ``.safetensors``."""
+    return path.with_suffix(".json")
+
+
+def write_weights(model: nn.Module, path: Path, card: Mapping[str, Any]) -> Path:
+    """Write the weights of a network and their card, each whole or not at all.
+
+    Args:
+        model: the network.
+        path: of the ``.safetensors`` file; missing folders are made.
+        card: plain values, for example settings, data, error and versions.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    save = require("safetensors.torch", extra="train").save
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    _write(path, save(tensors, metadata={"format": "pt"}))
+    _write(card_path(path), (json.dumps(dict(card), indent=1, ensure_ascii=False) + "\n").encode("utf-8"))
+    return path
+
+
+def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read what `write_weights` wrote.
+
+    Returns:
+        The tensors by name, and the card.
+
+    Raises:
+        CheckpointError: a file is missing or damaged.
+    """
+    load = require("safetensors.torch", extra="train").load
+    card = card_path(path)
+    for file in (path, card):
+        if not file.is_file():
+            raise CheckpointError(
+                f"weights: expected {path.name} and {card.name} side by side, and {file} does not exist."
+            )
+    try:
+        content: object = json.loads(card.read_text(encoding="utf-8"))
+        tensors = cast("dict[str, Tensor]", load(path.read_bytes()))
+    except OSError:
+        raise
+    except Exception as error:  # a broken byte makes a reader fail in any way whatever
+        raise CheckpointError(f"weights: {path} or its card {card.name} is damaged ({error}).") from error
+    if not isinstance(content, dict) or not {"about", "epoch"} <= content.keys():
+        raise CheckpointError(f"weights: expected {card} to be a card that `unwarp export` wrote.")
+    return tensors, cast("dict[str, Any]", content)
+
+
+def _write(path: Path, content: bytes) -> None:
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        unfinished.write_bytes(content)
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
