@@ -40,7 +40,7 @@ def option(argument: str, given: object, known: Sequence[T]) -> T:
 
 def antialias(value: Any) -> None:
     """Refuse what is neither a switch nor the largest stretch of the kernel."""
-    if not isinstance(value, bool | int | float) or (not isinstance(value, bool) and not value >= 1):
+    if not isinstance(value, (bool, int, float)) or (not isinstance(value, bool) and not value >= 1):
         raise OptionError(
             f"antialias: expected True, False, or the largest shrink to filter, at least 1, got {value!r}. "
             "Use antialias=True."
@@ -101,6 +101,8 @@ def image(value: Any, *, floating_only: bool, mode: str) -> int:
         raise ShapeError(
             f"image: expected no empty dimension, got {_shape(value)}. Skip empty batches before the call."
         )
+    if value.dtype in _FLOATS:
+        return ndim
     whole = not (value.is_floating_point() or value.is_complex())
     if floating_only and whole:
         raise DtypeError(
@@ -208,7 +210,7 @@ def fill_value(
 ) -> Tensor | None:
     """Check ``fill_value`` and return it as one value a channel; ``None`` unless ``padding_mode='fill'``."""
     if padding_mode != "fill":
-        if isinstance(value, int | float) and value == 0:
+        if isinstance(value, (int, float)) and value == 0:
             return None
         raise OptionError(
             f"fill_value: expected 0 with padding_mode={padding_mode!r}, which does not use it, got {value!r}. "

@@ -7,7 +7,7 @@ _PLAIN = (Tensor, nn.Parameter)
 
 
 def eager(*tensors: Tensor) -> bool:
-    """Whether a call is no part of a trace, a mode or a `torch.func` transform, and its tensors are of torch's own type.
+    """Whether a call is no part of a trace, a mode or a `torch.func` transform, its tensors of torch's own type.
 
     Only then may a tensor be kept for later calls, which know nothing of this one's surroundings, or an op be called
     without torch's dispatcher looking for such surroundings.

@@ -72,18 +72,21 @@ def differentiated(namespace: str, name: str) -> Callable[..., Tensor]:
         """One call of the op."""
 
         @staticmethod
-        def forward(ctx: Any, *inputs: Any) -> Tensor:
+        def forward(ctx: _Context, *inputs: Tensor) -> Tensor:
             save(ctx, inputs, inputs[0])
             with _BelowAutograd():
                 return op(*inputs)
 
         @staticmethod
-        def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        def backward(ctx: _Context, *grads: Tensor) -> tuple[Tensor | None, ...]:
             return backward(adjoint, ctx, grads[0])
 
-    def call(*inputs: Any) -> Tensor:
+    # Function.apply itself looks for surroundings first.
+    record: Any = super(torch.autograd.Function, Recorded).apply  # pyright: ignore
+
+    def call(*inputs: Tensor) -> Tensor:
         if torch.is_grad_enabled() and (inputs[0].requires_grad or inputs[1].requires_grad):
-            return Recorded.apply(*inputs)  # pyright: ignore[reportUnknownMemberType]
+            return record(*inputs)
         with _BelowAutograd():
             return op(*inputs)
 

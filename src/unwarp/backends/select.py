@@ -31,7 +31,11 @@ def choose(case: Case, requested: str) -> Backend:
     """
     if requested == "auto":
         names = _FALLBACK if _portable() else _PREFERENCE.get(case.device, _FALLBACK)
-        return next(BACKENDS[name] for name in names if _reason(BACKENDS[name], case) is None)
+        for name in names[:-1]:
+            backend = BACKENDS[name]
+            if backend.missing() is None and backend.refuses(case) is None:
+                return backend
+        return BACKENDS[names[-1]]  # the reference, which covers all
     if requested not in BACKENDS:
         known = ", ".join(["auto", *BACKENDS])
         raise OptionError(f"backend: expected one of {known}, got {requested!r}.{nearest_names(requested, BACKENDS)}")
