@@ -52,9 +52,7 @@ def modern(
     """AdamW with a linear warm-up and a cosine decay to zero: as good in tens of epochs as SGD in hundreds.
 
     The warm-up matters for a spatial transformer: while the classifier is still random, its gradient says nothing
-    about where to look, and full steps of the localiser would walk the image out of the frame. The
-    squared gradients are averaged over a hundred steps (beta 0.99), not a thousand: they shrink fast once the image
-    is straight.
+    about where to look, and full steps of the localiser would walk the image out of the frame.
 
     Args:
         model: to train.
@@ -67,7 +65,7 @@ def modern(
     """
     rising = max(1, round(warmup * steps))
     groups = _groups(model, lr, localiser_lr_scale, regression_lr_scale)
-    optimiser = AdamW(groups, lr, betas=(0.9, 0.99), weight_decay=weight_decay)
+    optimiser = AdamW(groups, lr, weight_decay=weight_decay)
     return Plan(optimiser, LambdaLR(optimiser, lambda step: _warmup_cosine(step, rising, steps)))
 
 
