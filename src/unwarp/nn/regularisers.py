@@ -4,6 +4,8 @@ All are measured on a regular lattice of the output, corners included, and avera
 the horizon of a projective map have no place: they count nothing and pass no gradient.
 """
 
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -35,7 +37,7 @@ def outside_penalty(
         >>> outside_penalty(torch.tensor([[0.0, 0.0], [3.0, 0.0]]), Translation())
         tensor(0.7500)
     """
-    mapped = transform(theta, _lattice(transform, points, theta))
+    mapped = transform(theta, lattice_points(transform, points, theta))
     beyond = (mapped.abs() - 1).clamp_min(0)
     return _mean(F.smooth_l1_loss(beyond, torch.zeros_like(beyond), reduction="none").sum(-1), mapped)
 
@@ -51,7 +53,7 @@ def identity_penalty(
     Args:
         theta, transform, points: as in `outside_penalty`.
     """
-    lattice = _lattice(transform, points, theta)
+    lattice = lattice_points(transform, points, theta)
     start = transform(transform.start(dtype=lattice.dtype, device=theta.device), lattice)
     mapped = transform(theta, lattice)
     return _mean((mapped - start).square().sum(-1), mapped)
@@ -69,7 +71,7 @@ def folding_penalty(
         theta, transform, points: as in `outside_penalty`.
         margin: determinants below this are penalised too: how much the map may shrink a part of the image.
     """
-    return _mean((margin - _determinants(theta, transform, points)).clamp_min(0))
+    return _mean((margin - determinants(theta, transform, points=points)).clamp_min(0))
 
 
 def bending_energy(theta: Float[Tensor, "*batch K D"], transform: AbstractTransform) -> Float[Tensor, ""]:
@@ -91,12 +93,14 @@ def bending_energy(theta: Float[Tensor, "*batch K D"], transform: AbstractTransf
     return family.bending_energy(plain).mean()
 
 
-def _determinants(theta: Tensor, transform: AbstractTransform, points: int) -> Float[Tensor, "*batch cells"]:
-    """Det J in the first corner of every cell of the lattice; x is the last axis of the lattice."""
+def determinants(
+    theta: Float[Tensor, "*batch params"], transform: AbstractTransform, *, points: int = 17
+) -> Float[Tensor, "*batch cells"]:
+    """Det J in the first corner of every cell of the lattice: by how much the map enlarges the area it samples."""
     ndim = transform.ndim
-    mapped = transform(theta, _lattice(transform, points, theta)).unflatten(-2, (points,) * ndim)
+    mapped = transform(theta, lattice_points(transform, points, theta)).unflatten(-2, (points,) * ndim)
     step, columns = 2 / (points - 1), list[Tensor]()
-    for axis in range(ndim):
+    for axis in range(ndim):  # x is the last axis of the lattice
         along = mapped.ndim - 2 - axis
         slope = mapped.diff(dim=along) / step
         for other in range(mapped.ndim - 1 - ndim, mapped.ndim - 1):
@@ -111,10 +115,12 @@ def _determinant(columns: list[Tensor]) -> Tensor:
     if len(columns) == 2:
         (a, c), (b, d) = (column.unbind(-1) for column in columns)
         return a * d - b * c
-    return (torch.linalg.cross(columns[0], columns[1]) * columns[2]).sum(-1)
+    normal = cast(Tensor, torch.linalg.cross(columns[0], columns[1]))
+    return (normal * columns[2]).sum(-1)
 
 
-def _lattice(transform: AbstractTransform, points: int, like: Tensor) -> Float[Tensor, "points D"]:
+def lattice_points(transform: AbstractTransform, points: int, like: Tensor) -> Float[Tensor, "points D"]:
+    """A regular lattice of the output, corners included, in the dtype of positions and on the device of ``like``."""
     if _checks.count("points", points) < 2:
         raise OptionError(f"points: expected at least 2 along each axis, got {points}. Leave it out for the default.")
     lattice = coordinates.corner_grid((points,) * transform.ndim, dtype=coordinates.point_dtype(like))

@@ -20,23 +20,22 @@ class ThetaProbe:
     """Keeps the last theta that each spatial transformer of a network predicted.
 
     Attributes:
-        last: place of a transformer -> its last theta, detached, ``(batch, *theta_shape)``; empty at first.
+        last: place of a transformer -> its last theta, detached, ``(batch, *theta_shape)``, or ``(batch, k,
+            *theta_shape)`` for k warps an image; empty at first.
     """
 
     def __init__(self, model: nn.Module) -> None:
         self.last: dict[str, Tensor] = {}
         for name, transformer in transformers(model).items():
-            transformer.thetas.register_forward_hook(self._keeper(name, transformer.transform.theta_shape))
+            transformer.thetas.register_forward_hook(self._keeper(name))
 
     def describe(self) -> str:
         """One sentence a transformer: the range of its last theta."""
         return " ".join(_range(name, theta) for name, theta in self.last.items()) or "There is no transformer in it."
 
-    def _keeper(
-        self, name: str, theta_shape: tuple[int, ...]
-    ) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
-        def keep(_module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
-            self.last[name] = output.detach().reshape(-1, *theta_shape)
+    def _keeper(self, name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
+        def keep(_module: nn.Module, _inputs: tuple[Tensor, ...], theta: Tensor) -> None:
+            self.last[name] = theta.detach()
 
         return keep
 

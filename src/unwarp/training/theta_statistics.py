@@ -1,30 +1,101 @@
-"""Logs what the spatial transformers predict while they train."""
+"""Watches what the spatial transformers predict while they train."""
 
+import warnings
+from collections import defaultdict
+from typing import Any
+
+import torch
 from lightning import Callback, LightningModule, Trainer
+from lightning.pytorch.trainer.states import TrainerFn
+from torch import Tensor
+from torch.optim import Optimizer
 
+from unwarp.nn import AbstractSpatialTransformer
+from unwarp.training.collapse import SMALLEST_SPREAD, CollapseWarning, Look, look, signs
 from unwarp.training.module import ClassificationModule
+from unwarp.training.theta_probe import ThetaProbe, transformers
 
 __all__ = ["ThetaStatistics"]
 
 
 class ThetaStatistics(Callback):
-    """Logs theta of the last validation batch, once an epoch and for every spatial transformer.
+    """Logs where the spatial transformers of any `LightningModule` look, and warns when one collapses.
 
-    The names are ``theta_mean``, ``theta_spread`` (standard deviation over the images, averaged over theta's entries:
-    zero while the transformer treats all images alike), ``theta_least`` and ``theta_most``; with several transformers
-    the name of its place follows, as in ``theta_mean/stages.1``.
+    Once an epoch, over theta of the last validation batch: ``theta_mean``, ``theta_spread`` (standard deviation over
+    the images, averaged over theta's entries: zero while the transformer treats all images alike), ``theta_least``,
+    ``theta_most``, and ``theta_outside``, the share of samples outside of the image. Averaged over the steps of the
+    epoch: ``localiser_gradient``, the norm of the gradient of all that predicts theta, before clipping. With several
+    transformers the name of its place follows, as in ``theta_mean/stages.1``.
+
+    A `CollapseWarning` says in plain words, once for each transformer, that it has zoomed out, looks off the image, has
+    zoomed in on a spot, or gives all images the same theta, and what helps.
+
+    Args:
+        patience: epochs for which theta may be the same for all images.
     """
 
+    def __init__(self, *, patience: int = 5) -> None:
+        self.patience = patience
+        self._probe: ThetaProbe | None = None
+        self._watched: dict[str, AbstractSpatialTransformer] = {}
+        self._gradients: dict[str, list[Tensor]] = defaultdict(list)
+        self._constant: dict[str, int] = defaultdict(int)
+        self._warned: set[tuple[str, str]] = set()
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Find the transformers."""
+        inner = pl_module.model if isinstance(pl_module, ClassificationModule) else pl_module
+        if self._probe is None or list(transformers(inner).values()) != list(self._watched.values()):
+            self._watched = transformers(inner)
+            self._probe = pl_module.probe if isinstance(pl_module, ClassificationModule) else ThetaProbe(pl_module)
+
+    def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
+        """Log the norm of each localiser's gradient."""
+        for place, transformer in self._watched.items():
+            found = [one.grad for one in transformer.localising_parameters() if one.grad is not None]
+            norm = torch.nn.utils.get_total_norm(found) if found else torch.zeros((), device=pl_module.device)
+            self._gradients[place].append(norm.detach())
+            pl_module.log(self._name("localiser_gradient", place), norm, on_step=False, on_epoch=True)
+
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if trainer.sanity_checking or not isinstance(pl_module, ClassificationModule):
+        """Log theta, and warn of what it shows."""
+        if trainer.sanity_checking or self._probe is None:
             return
-        several = len(pl_module.probe.last) > 1
-        for place, theta in pl_module.probe.last.items():
-            figures = {
-                "mean": theta.mean(),
-                "spread": theta.std(dim=0, unbiased=False).mean(),
-                "least": theta.min(),
-                "most": theta.max(),
-            }
-            suffix = f"/{place}" if several else ""
-            pl_module.log_dict({f"theta_{name}{suffix}": value for name, value in figures.items()})
+        for place, theta in self._probe.last.items():
+            seen = look(theta.float(), self._watched[place].transform)
+            self._log(pl_module, place, theta, seen)
+            self._judge(place, seen, training=trainer.state.fn == TrainerFn.FITTING)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps."""
+        return {"constant": dict(self._constant), "warned": sorted(self._warned)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self._constant = defaultdict(int, state_dict["constant"])
+        self._warned = {(place, sign) for place, sign in state_dict["warned"]}
+
+    def _log(self, pl_module: LightningModule, place: str, theta: Tensor, seen: Look) -> None:
+        figures = {
+            "mean": theta.mean(),
+            "spread": theta.std(dim=0, unbiased=False).mean(),
+            "least": theta.min(),
+            "most": theta.max(),
+            "outside": torch.tensor(seen.outside),
+        }
+        pl_module.log_dict({self._name(f"theta_{name}", place): value for name, value in figures.items()})
+
+    def _judge(self, place: str, seen: Look, *, training: bool) -> None:
+        if not training:  # validation alone trains nothing that could have collapsed since
+            return
+        norms = self._gradients.pop(place, [])
+        gradient = torch.stack(norms).max().item() if norms else None
+        same = seen.spread is not None and seen.spread < SMALLEST_SPREAD
+        self._constant[place] = self._constant[place] + 1 if same else 0
+        for sign, sentence in signs(seen, self._constant[place], gradient, self.patience).items():
+            if (place, sign) not in self._warned:
+                self._warned.add((place, sign))
+                warnings.warn(f"The spatial transformer {place!r} {sentence}", CollapseWarning, stacklevel=2)
+
+    def _name(self, figure: str, place: str) -> str:
+        return f"{figure}/{place}" if len(self._watched) > 1 else figure
