@@ -11,7 +11,7 @@ INPUTS := pyproject.toml constraints.txt $(wildcard setup.py csrc/*)
 unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH PIP_USER PIP_TARGET PIP_PREFIX
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types contracts format install install-demo clean sanitize huge wheel
+.PHONY: help demo test docs lint types contracts format install install-demo clean sanitize huge wheel
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | column -t -s '|'
@@ -21,6 +21,9 @@ demo: $(VENV)/.demo ## train a CNN with and without a spatial transformer (5 min
 
 test: $(VENV)/.dev ## run the tests
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4
+
+docs: $(VENV)/.dev ## build the documentation site into site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 lint: $(VENV)/.dev ## check style and formatting
 	$(BIN)/ruff check

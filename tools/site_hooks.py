@@ -1,4 +1,4 @@
-"""What mkdocs does beside its plugins: formulas as MathML, and no links to files that are not on the site.
+"""What mkdocs does beside its plugins: exported names, formulas as MathML, no links to files that are not on the site.
 
 MathML needs no script in the page and nothing from another server: the browser sets the formula itself.
 """
@@ -6,16 +6,20 @@ MathML needs no script in the page and nothing from another server: the browser 
 import html
 import posixpath
 import re
+from importlib import import_module
 
 from latex2mathml.converter import convert
 from mkdocs.structure.pages import Page
 
 _FORMULA = re.compile(r'<(span|div) class="arithmatex">(?:\\\((.*?)\\\)|\\\[(.*?)\\\])</\1>', re.DOTALL)
+_EXPORTS = re.compile(r"^\{exports of ([\w.]+)\}$", re.MULTILINE)
+_HAN = "[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]"
+_BROKEN_LINE = re.compile(rf"(?<={_HAN})\n(?={_HAN})")
 _LINK = re.compile(r"(?<!!)\[([^\]]+)\]\(([^)\s#]+)(#[^)]*)?\)")
 
 
 def on_page_markdown(markdown: str, *, page: Page, **_: object) -> str:
-    """Leave the words of a link into the repository, without the link."""
+    """List what packages export, and leave the words of a link into the repository, without the link."""
     folder = posixpath.dirname(page.file.src_uri)
 
     def replaced(match: re.Match[str]) -> str:
@@ -25,7 +29,15 @@ def on_page_markdown(markdown: str, *, page: Page, **_: object) -> str:
         )
         return text if leaves else match[0]
 
-    return _LINK.sub(replaced, markdown)
+    # Chinese has no spaces: the one that a browser makes of a line break would show.
+    markdown = _BROKEN_LINE.sub("", markdown)
+    return _LINK.sub(replaced, _EXPORTS.sub(lambda match: exports(match[1]), markdown))
+
+
+def exports(package: str) -> str:
+    """A line for mkdocstrings for each class and function in a package's ``__all__``: ``{exports of unwarp.nn}``."""
+    module = import_module(package)
+    return "\n\n".join(f"::: {package}.{name}" for name in module.__all__ if callable(getattr(module, name)))
 
 
 def on_page_content(content: str, **_: object) -> str:

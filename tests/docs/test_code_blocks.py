@@ -1,0 +1,73 @@
+"""Every block of Python in the documentation runs, page by page and in order; every command is one that exists."""
+
+import re
+import shlex
+import textwrap
+from pathlib import Path
+
+import pytest
+import typer
+
+from unwarp.cli.app import app
+from unwarp.experiments.experiment import choose
+
+UsageError = typer.BadParameter.__base__
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """The fenced blocks of one language, also those inside of lists."""
+    found = re.findall(rf"^( *)```{language}\n(.*?)^\1```$", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    return [textwrap.dedent(block) for _, block in found]
+
+
+def pages_with(language: str) -> list[str]:
+    return sorted(str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md") if blocks(page, language))
+
+
+def commands(page: Path) -> list[list[str]]:
+    """The arguments of each `unwarp` command of a page."""
+    lines = "\n".join(blocks(page, "bash")).replace("\\\n", " ").splitlines()
+    words = [shlex.split(line, comments=True) for line in lines]
+    return [line[1:] for line in words if line[:1] == ["unwarp"]]
+
+
+def parse(arguments: list[str]):
+    """Read a command line as the program would, without running it; nothing where an option answers at once."""
+    command = typer.main.get_command(app)
+    context = command.make_context("unwarp", list(arguments))
+    while hasattr(command, "resolve_command"):  # a command with subcommands
+        name, command, rest = command.resolve_command(context, [*context._protected_args, *context.args])
+        try:
+            context = command.make_context(name, rest, parent=context)
+        except typer.Exit:
+            return None
+    return context
+
+
+@pytest.mark.parametrize("page", pages_with("python"))
+def test_python_blocks_run(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {"__name__": "docs"}
+    for block in blocks(DOCS / page, "python"):
+        exec(compile(block, page, "exec"), names)
+
+
+@pytest.mark.parametrize("page", pages_with("bash"))
+def test_commands_exist(page):
+    for arguments in commands(DOCS / page):
+        context = parse(arguments)
+        if context is None or context.info_name != "train" or "/" not in context.params["name"]:
+            continue
+        if not context.params["name"].startswith("folder/"):
+            choose(context.params["name"], context.params["settings"] or [], budget=context.params["budget"])
+
+
+def test_a_wrong_option_is_seen():
+    with pytest.raises(UsageError, match="No such option"):
+        parse(["train", "mnist-r/cnn", "--nonsense"])
+
+
+def test_the_tutorials_are_among_them():
+    expected = {"index.md", "tutorials/first-transformer.md", "tutorials/paper.md", "zh/index.md", "zh/paper.md"}
+    assert expected <= {*pages_with("python")}
