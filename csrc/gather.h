@@ -29,6 +29,18 @@ UNWARP_INLINE __m256 four_pairs(const float* plane, int32_t a, int32_t b, int32_
   return _mm256_insertf128_ps(_mm256_castps128_ps256(two_pairs(plane, a, b)), two_pairs(plane, c, d), 1);
 }
 
+// Two half-precision neighbours are one 32-bit element.
+UNWARP_INLINE int32_t half_pair(const void* plane, int32_t i) {
+  return unaligned<int32_t>(static_cast<const uint16_t*>(plane) + i);
+}
+
+UNWARP_INLINE __m128i four_halves(const void* plane, const int32_t* i) {
+  __m128i v = _mm_cvtsi32_si128(half_pair(plane, i[0]));
+  v = _mm_insert_epi32(v, half_pair(plane, i[1]), 1);
+  v = _mm_insert_epi32(v, half_pair(plane, i[2]), 2);
+  return _mm_insert_epi32(v, half_pair(plane, i[3]), 3);
+}
+
 UNWARP_INLINE __m256 two_quads(const float* plane, int32_t a, int32_t b) {
   return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(plane + a)), _mm_loadu_ps(plane + b), 1);
 }
@@ -63,9 +75,10 @@ template <> struct Window<float, 4, float> {
   }
 };
 
-// Two half-precision neighbours are one 32-bit element.
 UNWARP_INLINE __m512i half_pairs(const void* plane, const int32_t* i) {
-  return _mm512_i32gather_epi32(_mm512_loadu_si512(i), plane, 2);
+  __m256i low = _mm256_inserti128_si256(_mm256_castsi128_si256(four_halves(plane, i)), four_halves(plane, i + 4), 1);
+  __m256i high = _mm256_inserti128_si256(_mm256_castsi128_si256(four_halves(plane, i + 8)), four_halves(plane, i + 12), 1);
+  return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
 }
 template <> struct Window<float, 2, bfloat16> {
   static UNWARP_INLINE void load(const bfloat16* plane, const int32_t* i, float_lanes (&out)[2]) {
@@ -105,8 +118,7 @@ template <> struct Window<float, 4, float> {
 
 template <> struct Window<float, 2, bfloat16> {
   static UNWARP_INLINE void load(const bfloat16* plane, const int32_t* i, float_lanes (&out)[2]) {
-    __m256i at = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(i));
-    __m256i pairs = _mm256_i32gather_epi32(reinterpret_cast<const int*>(plane), at, 2);
+    __m256i pairs = _mm256_inserti128_si256(_mm256_castsi128_si256(four_halves(plane, i)), four_halves(plane, i + 4), 1);
     out[0] = (float_lanes)_mm256_slli_epi32(pairs, 16);
     out[1] = (float_lanes)_mm256_and_si256(pairs, _mm256_set1_epi32(static_cast<int>(0xffff0000)));
   }

@@ -73,6 +73,20 @@ template <class A> UNWARP_INLINE A sum_lanes(Real<A> v) {
 template <> UNWARP_INLINE float sum_lanes<float>(float_lanes v) { return _mm512_reduce_add_ps((__m512)v); }
 #endif
 
+// Whether every lane of a comparison is true.
+template <class A> UNWARP_INLINE bool all_lanes(Indices<A> v) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(A) == 4) return _mm512_movepi32_mask((__m512i)v) == 0xffff;
+  else return _mm512_movepi64_mask((__m512i)v) == 0xff;
+#elif defined(__AVX2__)
+  return _mm256_movemask_epi8((__m256i)v) == -1;
+#else
+  Index<A> all = -1;
+  for (int l = 0; l < Lanes<A>::count; ++l) all &= v[l];
+  return all != 0;
+#endif
+}
+
 template <class T> UNWARP_INLINE T smaller(T a, T b) { return b < a ? b : a; }
 template <class T> UNWARP_INLINE T larger(T a, T b) { return a < b ? b : a; }
 

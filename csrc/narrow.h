@@ -57,6 +57,7 @@ UNWARP_INLINE void transpose_quads(quad (&v)[4]) {
 template <class S> UNWARP_INLINE quad load_quad(const S* p, int64_t count) {
   quad v{};
   if (count >= 4) {
+    if constexpr (sizeof(S) == sizeof(float)) return unaligned<quad>(p);
     for (int i = 0; i < 4; ++i) v[i] = widen(p[i]);
   } else {
     for (int64_t i = 0; i < count; ++i) v[i] = widen(p[i]);
