@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from unwarp.cli import bench, data, demo, evaluate, figure, info, table, train
+from unwarp.cli import apply, bench, data, demo, evaluate, export, figure, info, table, train, warp
 
 __all__ = ["app"]
 
@@ -27,6 +27,9 @@ def options(
 app.command()(train.train)
 app.command()(evaluate.evaluate)
 app.command()(figure.figure)
+app.command()(apply.apply)
+app.command()(warp.warp)
+app.command()(export.export)
 app.command()(table.table)
 app.add_typer(data.app, name="data")
 app.command()(demo.demo)

@@ -10,19 +10,23 @@ __all__ = ["evaluate"]
 
 
 def evaluate(
-    checkpoint: Annotated[Path, typer.Argument(help="A .ckpt file of a run.")],
+    checkpoint: Annotated[Path, typer.Argument(help="A .ckpt of a run, or exported .safetensors.")],
     data_dir: Annotated[
         Path | None, typer.Option(help="Folder of the four MNIST files; without it they are downloaded once.")
     ] = None,
+    allow_import: Annotated[
+        bool, typer.Option("--allow-import", help="Import the code that the checkpoint names.")
+    ] = False,
 ) -> None:
     """Print the test error of a checkpoint, computed in float32."""
-    from unwarp.experiments.build import build_test_batches
     from unwarp.experiments.evaluation import error_rate
-    from unwarp.experiments.trained import load_trained
+    from unwarp.experiments.network_files import load_network
+    from unwarp.experiments.shown_pictures import held_out_batches
 
-    trained = load_trained(checkpoint)
-    batches = build_test_batches(trained.config.data, data_dir=data_dir)
-    error = error_rate(trained.model, batches)
+    network = load_network(checkpoint, allow_import=allow_import)
+    batches = held_out_batches(network, data_dir=data_dir)
+    what = "pictures" if network.about.get("kind") == "folder" else "digits"
+    error = error_rate(network.model, batches)
     Console().print(
-        f"{trained.name}, epoch {trained.epoch}: {error:.2f} % of {len(batches.labels):,} test digits wrong"
+        f"{network.name}, epoch {network.epoch}: {error:.2f} % of {len(batches.labels):,} test {what} wrong"
     )

@@ -10,20 +10,39 @@ __all__ = ["figure"]
 
 
 def figure(
-    checkpoint: Annotated[Path, typer.Argument(help="A .ckpt file of a run of an st- network.")],
+    checkpoint: Annotated[Path, typer.Argument(help="A .ckpt of a run with a transformer, or .safetensors.")],
+    images: Annotated[
+        list[str] | None, typer.Argument(metavar="[IMAGES]...", help="Pictures, folders, or patterns in quotes.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="PNG to write. [default: figure.png in the run's folder]")] = None,
-    count: Annotated[int, typer.Option(min=1, max=100, help="How many test digits.")] = 12,
+    count: Annotated[int, typer.Option(min=1, max=100, help="How many pictures to draw.")] = 12,
+    gif: Annotated[
+        Path | None, typer.Option(help="GIF to write as well: the training run, or the steps of a look.")
+    ] = None,
+    theta: Annotated[Path | None, typer.Option(help="PNG to write as well: how theta is distributed.")] = None,
     data_dir: Annotated[
         Path | None, typer.Option(help="Folder of the four MNIST files; without it they are downloaded once.")
     ] = None,
+    allow_import: Annotated[
+        bool, typer.Option("--allow-import", help="Import the code that the checkpoint names.")
+    ] = False,
 ) -> None:
-    """Draw the paper's figure: inputs with the sampled region on them, and what the transformer made of them."""
-    from unwarp.experiments.build import build_test_batches
-    from unwarp.experiments.picture import straightening_figure
-    from unwarp.experiments.trained import load_trained
-    from unwarp.viz import save_png
+    """Draw the paper's figure: inputs with the sampled region on them, and what the transformer made of them.
 
-    trained = load_trained(checkpoint)
-    images, labels = build_test_batches(trained.config.data, data_dir=data_dir)[0]
-    drawn = straightening_figure(trained.model, images[:count], labels[:count], title=trained.name)
-    Console().print(f"figure: {save_png(drawn, out or checkpoint.absolute().parent.parent / 'figure.png')}")
+    Without IMAGES it draws test digits, or pictures of the folder that the network was trained on.
+    """
+    from unwarp.experiments.network_files import load_network
+    from unwarp.experiments.shown_pictures import choose_pictures
+    from unwarp.experiments.transformer_pictures import draw_distribution, draw_figure, draw_frames
+    from unwarp.viz import save_gif, save_png
+
+    network = load_network(checkpoint, allow_import=allow_import)
+    chosen = choose_pictures(network, images or [], data_dir=data_dir)
+    path = out or checkpoint.absolute().parent.parent / "figure.png"
+    console = Console(soft_wrap=True)
+    console.print(f"figure: {save_png(draw_figure(network, chosen.first(count)), path)}")
+    if theta is not None:
+        console.print(f"theta of {len(chosen):,} pictures: {save_png(draw_distribution(network, chosen), theta)}")
+    if gif is not None:
+        frames, what = draw_frames(network, checkpoint, chosen.first(min(count, 4)))
+        console.print(f"{what}: {save_gif(frames, gif)}")

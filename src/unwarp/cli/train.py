@@ -22,7 +22,7 @@ def _list(wanted: bool) -> None:
 
 
 def train(
-    name: Annotated[str, typer.Argument(help="An experiment, for example mnist-rts/st-cnn-affine.")],
+    name: Annotated[str, typer.Argument(help="An experiment, for example mnist-rts/st-cnn-affine, or folder/ROOT.")],
     settings: Annotated[
         list[str] | None,
         typer.Argument(metavar="[KEY=VALUE]...", help="Changed settings, for example training.epochs=5."),
@@ -40,12 +40,24 @@ def train(
         bool, typer.Option("--resume", help="Go on with the run in its folder, if there is one.")
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in its folder.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Of a folder: stop at a file that is unreadable or would be converted.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Draw no progress bar.")] = False,
     list_: Annotated[
         bool, typer.Option("--list", callback=_list, is_eager=True, help="Print the names of all experiments.")
     ] = False,
 ) -> None:
-    """Train an experiment, test it, and write down what came out."""
+    """Train an experiment, or a network on your own pictures (folder/ROOT), test it, and write down what came out."""
+    from unwarp.cli.train_folder import train_folder
+    from unwarp.experiments.folder_run import folder_root
+
+    root = folder_root(name)
+    if root is not None:
+        train_folder(
+            root, settings or [], out=out, seed=seed, strict=strict, resume=resume, overwrite=overwrite, quiet=quiet
+        )
+        return
     from unwarp.experiments.experiment import choose
     from unwarp.experiments.records import write_record
     from unwarp.experiments.run import run

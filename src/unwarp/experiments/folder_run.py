@@ -1,7 +1,7 @@
 """Train a network on one's own folder of pictures: read, divide, build, train, test, record."""
 
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -11,9 +11,10 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
+from unwarp.data.picture_batches import FixedPictures
 from unwarp.data.picture_folder import PictureFolder, divide, scan
 from unwarp.data.picture_store import PictureStore, Survey, open_store
-from unwarp.errors import CheckpointError, OptionError
+from unwarp.errors import CheckpointError, DataError, OptionError
 from unwarp.experiments import provenance
 from unwarp.experiments.build import build_device, build_epochs, build_plan, build_precision
 from unwarp.experiments.experiment import custom_label
@@ -25,7 +26,7 @@ from unwarp.training.checkpoints import load_weights, read_checkpoint
 from unwarp.training.fit import CHECKPOINTS, LAST, fit, test_error
 from unwarp.training.module import ClassificationModule
 
-__all__ = ["FOLDER", "FolderFinished", "folder_root", "run_folder"]
+__all__ = ["FOLDER", "FolderFinished", "folder_root", "held_out_pictures", "run_folder"]
 
 FOLDER = "folder/"
 _MAY_DIFFER = ("training.epochs", "training.steps", "training.device", "data.megabytes")
@@ -140,6 +141,28 @@ def run_folder(
     write_record(record, out / "record.json")
     counts = (len(parts.training), len(parts.validation), len(parts.test))
     return FolderFinished(record, outcome.best, model.cpu().eval(), folder, survey, counts)
+
+
+def held_out_pictures(about: Mapping[str, Any]) -> FixedPictures:
+    """The test pictures of a run, found again by its folder, settings and seed.
+
+    Args:
+        about: what a checkpoint of the run says about itself.
+
+    Raises:
+        DataError: the folder is gone, or other pictures are in it now.
+    """
+    root, config = Path(str(about["root"])), FolderConfig.read(about["config"])
+    if not root.is_dir():
+        raise DataError(f"{root}: the folder of the training is gone. Name pictures after the checkpoint.")
+    folder = scan(root)
+    if list(folder.classes) != list(about["classes"]):
+        raise DataError(f"{root}: expected the classes {about['classes']} of the training, found {folder.classes}.")
+    store, survey = _read(folder, config, strict=False, progress=False)
+    labels = [folder.labels[index] for index in survey.usable]
+    data = config.data
+    parts = divide(labels, folder.classes, validation=data.validation, test=data.test, seed=int(about["seed"]))
+    return FixedPictures(store, parts.test, labels, batch_size=data.batch_size)
 
 
 def _about(folder: PictureFolder, config: FolderConfig, seed: int) -> dict[str, Any]:

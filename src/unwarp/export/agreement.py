@@ -13,7 +13,7 @@ from unwarp.errors import DataError
 __all__ = ["TOLERANCE", "check_onnx"]
 
 TOLERANCE = 1e-4
-"""Largest difference, of values of the order of 1: sums of float32 in another order, and positions rounded otherwise."""
+"""Largest difference, of values of the order of 1: float32 summed in another order, positions rounded otherwise."""
 
 
 def check_onnx(

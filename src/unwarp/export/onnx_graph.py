@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from unwarp._checks import option
 from unwarp._optional import require
+from unwarp.export.decompositions import DECOMPOSITIONS
 from unwarp.export.grid_sampling import with_grid_sampling
 from unwarp.export.older_opset import to_opset_16
 
@@ -58,15 +59,16 @@ def export_onnx(
     onnx = require("onnx", extra="export")
     require("onnxscript", extra="export")
     two = image.expand(max(2, len(image)), *image.shape[1:])  # of a batch of 1 the 1 would become a constant
+    batches = ({0: torch.export.Dim("batch")},)
     with torch.no_grad(), _quiet():
+        traced = torch.export.export(with_grid_sampling(model), (two,), dynamic_shapes=batches)
         program: Any = torch.onnx.export(
-            with_grid_sampling(model),
-            (two,),
+            traced.run_decompositions(DECOMPOSITIONS),
             dynamo=True,
             opset_version=max(opset, 18),  # torch makes graphs of 18 and newer
             input_names=["images"],
             output_names=list(outputs),
-            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            dynamic_shapes=batches,
             custom_translation_table=_own_translations() if opset >= 20 else None,
             verbose=False,
         )

@@ -1,0 +1,52 @@
+"""`unwarp train folder/ROOT`: train on one's own pictures."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+__all__ = ["train_folder"]
+
+
+def train_folder(
+    root: Path,
+    settings: Sequence[str],
+    *,
+    out: Path | None,
+    seed: int,
+    strict: bool,
+    resume: bool,
+    overwrite: bool,
+    quiet: bool,
+) -> None:
+    """Train on a folder with a subfolder of pictures for each class, and say what came of it."""
+    from unwarp.cli.survey import print_survey
+    from unwarp.experiments.experiment import custom_label
+    from unwarp.experiments.folder_config import FolderConfig
+    from unwarp.experiments.folder_run import run_folder
+
+    config = FolderConfig.read({}, settings)
+    name = root.resolve().name
+    target = out or Path("runs", "folder", name, f"{custom_label(config.values())}-seed{seed}")
+    console = Console(soft_wrap=True)
+    console.print(f"folder/{name}, seed {seed}: {target}")
+    try:
+        finished = run_folder(
+            root, config, target, seed=seed, strict=strict, resume=resume, overwrite=overwrite, progress=not quiet
+        )
+    except KeyboardInterrupt:
+        console.print("Interrupted. The same command with --resume goes on after the last finished epoch.")
+        raise typer.Exit(130) from None
+    print_survey(console, finished.survey.skipped, finished.survey.converted)
+    record = finished.record
+    table = Table(show_header=False)
+    table.add_row("classes", ", ".join(finished.folder.classes))
+    table.add_row("pictures", "{:,} for training, {:,} for validation, {:,} for test".format(*finished.counts))
+    table.add_row("test error", f"{record.test_error:.2f} %")
+    table.add_row("validation error", f"{record.validation_error:.2f} %")
+    table.add_row("parameters", f"{record.parameters:,}")
+    table.add_row("training time", f"{record.seconds:.0f} s for {len(record.history)} epochs")
+    console.print(table)
+    console.print(f"weights: {finished.checkpoint}\nnext: unwarp figure {finished.checkpoint}")

@@ -1,0 +1,80 @@
+"""The pictures that a figure shows: files that the user names, or what the network was made for."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from unwarp._typing import Float
+from unwarp.data.distorted_mnist import FixedBatches
+from unwarp.data.lazy_batches import LazyBatches
+from unwarp.data.picture_batches import FixedPictures
+from unwarp.data.picture_store import open_store
+from unwarp.experiments.apply import find_sources
+from unwarp.experiments.build import build_test_batches
+from unwarp.experiments.config import ExperimentConfig
+from unwarp.experiments.folder_run import held_out_pictures
+from unwarp.experiments.network_files import Network
+
+__all__ = ["ShownPictures", "choose_pictures", "held_out_batches"]
+
+_MOST = 2000  # pictures that tell how theta is distributed
+_MOST_BATCHES = 20
+
+
+class ShownPictures(NamedTuple):
+    """Pictures as the network sees them.
+
+    Attributes:
+        images: ``(n, channels, height, width)``, 0..1.
+        names: the true class of each, or its file.
+        labelled: whether the names are classes.
+    """
+
+    images: Float[Tensor, "n channels height width"]
+    names: tuple[str, ...]
+    labelled: bool
+
+    def first(self, count: int) -> "ShownPictures":
+        """Some of them: the first."""
+        return ShownPictures(self.images[:count], self.names[:count], self.labelled)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+def choose_pictures(network: Network, inputs: Sequence[str], *, data_dir: Path | None = None) -> ShownPictures:
+    """The pictures of the given files, else test digits, else test pictures of the folder it was trained on.
+
+    Raises:
+        DataError: there are none, or the folder is gone.
+        OptionError: the network takes no pictures.
+    """
+    if inputs:
+        paths = [source.path for source in find_sources(inputs, Path("/nowhere"))]
+        return _of_files(network, paths, [path.name for path in paths], labelled=False)
+    network.pictures()
+    batches = held_out_batches(network, data_dir=data_dir)
+    pairs = [batches[index] for index in range(min(len(batches), _MOST_BATCHES))]
+    images = torch.cat([images for images, _ in pairs])[:_MOST]
+    labels = torch.cat([labels for _, labels in pairs])[:_MOST]
+    return ShownPictures(images, tuple(network.classes[int(label)] for label in labels), labelled=True)
+
+
+def _of_files(network: Network, paths: Sequence[Path], names: Sequence[str], *, labelled: bool) -> ShownPictures:
+    store, survey = open_store(list(paths)[:_MOST], network.pictures())
+    images = store.images(range(len(store))).float() / 255
+    return ShownPictures(images, tuple(names[index] for index in survey.usable), labelled)
+
+
+def held_out_batches(network: Network, *, data_dir: Path | None = None) -> FixedBatches | LazyBatches | FixedPictures:
+    """What the reported error of a network was counted on.
+
+    Raises:
+        DataError: the folder that it was trained on is gone.
+    """
+    if network.about.get("kind") == "folder":
+        return held_out_pictures(network.about)
+    return build_test_batches(ExperimentConfig.read(network.about["config"]).data, data_dir=data_dir)
