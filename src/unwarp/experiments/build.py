@@ -77,7 +77,12 @@ def build_module(
 ) -> ClassificationModule:
     """The training module of a network; its checkpoints carry ``about``."""
     return ClassificationModule(
-        model, build_plan(config), classes=classes, channels_last=precision.channels_last, about=about
+        model,
+        build_plan(config),
+        classes=classes,
+        channels_last=precision.channels_last,
+        label_smoothing=config.label_smoothing,
+        about=about,
     )
 
 

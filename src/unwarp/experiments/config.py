@@ -101,6 +101,7 @@ class TrainingConfig:
         warmup: share of the steps in which the learning rate of ``modern`` rises.
         localiser_lr_scale: factor on the learning rate of the localiser.
         regression_lr_scale: further factor on that of the localiser's last layer, of ``modern`` alone.
+        label_smoothing: share of each label that is spread over all classes, of ``modern`` alone.
         clip: largest norm of the gradient, which longer ones are scaled to; 0 does not clip.
         precision: ``auto`` takes bfloat16 where the machine has arithmetic for it.
         channels_last: ``auto`` goes with the precision.
@@ -115,6 +116,7 @@ class TrainingConfig:
     warmup: float = 0.05
     localiser_lr_scale: float = 1.0
     regression_lr_scale: float = 1.0
+    label_smoothing: float = 0.0
     clip: float = 1.0
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     channels_last: Literal["auto", "yes", "no"] = "auto"
@@ -128,12 +130,19 @@ class TrainingConfig:
             raise OptionError(f"training.lr: expected a positive number, got {self.lr}.")
         if self.warmup > 1:
             raise OptionError(f"training.warmup: expected a share of the steps, 0 to 1, got {self.warmup}.")
-        if self.recipe == "published" and (self.weight_decay or self.warmup or self.regression_lr_scale != 1):
-            raise OptionError(
-                "training.recipe: the published recipe has no weight decay, no warm-up and one rate for the whole "
-                f"localiser, got weight_decay={self.weight_decay}, warmup={self.warmup} and regression_lr_scale="
-                f"{self.regression_lr_scale}. Set them to 0, 0 and 1."
-            )
+        if not 0 <= self.label_smoothing < 1:
+            raise OptionError(f"training.label_smoothing: expected a share, 0 to below 1, got {self.label_smoothing}.")
+        if self.recipe == "published":
+            self._check_published()
+
+    def _check_published(self) -> None:
+        plain = {"weight_decay": 0.0, "warmup": 0.0, "regression_lr_scale": 1.0, "label_smoothing": 0.0}
+        for name, value in plain.items():
+            if getattr(self, name) != value:
+                raise OptionError(
+                    "training.recipe: the published recipe has no weight decay, no warm-up, no label smoothing and one "
+                    f"rate for the whole localiser, got {name}={getattr(self, name)}. Set training.{name}={value:g}."
+                )
 
 
 @dataclass(frozen=True)

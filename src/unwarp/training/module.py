@@ -42,6 +42,7 @@ class ClassificationModule(LightningModule):
         plan: gives the optimiser and schedule for a model and a number of steps.
         classes: number of logits.
         channels_last: lay images and filters out with the channels innermost.
+        label_smoothing: share of each training label that is spread over all classes.
         about: plain values to write into each checkpoint, so that a file says what it holds.
     """
 
@@ -52,6 +53,7 @@ class ClassificationModule(LightningModule):
         *,
         classes: int = 10,
         channels_last: bool = False,
+        label_smoothing: float = 0.0,
         about: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
@@ -59,6 +61,7 @@ class ClassificationModule(LightningModule):
         model.to(memory_format=self._layout)  # pyright: ignore[reportCallIssue]: torch leaves this overload out
         self.model: nn.Module = model
         self._plan = plan
+        self._label_smoothing = label_smoothing
         self._about = dict(about or {})
         self.probe = ThetaProbe(model)
         self.train_errors, self.val_errors, self.test_errors = (ErrorRate(classes) for _ in range(3))
@@ -98,7 +101,8 @@ class ClassificationModule(LightningModule):
         images, labels = batch
         logits = self(images).float().flatten(0, -2)  # one row an answer, also where an image asks for several
         labels = labels.flatten()
-        loss = F.cross_entropy(logits, labels)
+        smoothing = self._label_smoothing if stage == "train" else 0.0
+        loss = F.cross_entropy(logits, labels, label_smoothing=smoothing)
         errors(logits, labels)
         self.log(f"{stage}_loss", loss, on_step=False, on_epoch=True, batch_size=len(labels), prog_bar=stage == "train")
         self.log(f"{stage}_error", errors, on_step=False, on_epoch=True, prog_bar=stage == "val")
