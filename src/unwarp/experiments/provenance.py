@@ -34,6 +34,8 @@ def machine(device: torch.device) -> dict[str, str | int]:
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "device": str(device),
     }
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        facts["processes"] = torch.distributed.get_world_size()
     return facts | ({"gpu": torch.cuda.get_device_name(device)} if device.type == "cuda" else {})
 
 

@@ -15,6 +15,7 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from unwarp.training.checkpoints import load_weights, read_checkpoint
 from unwarp.training.datamodule import BatchDataModule
+from unwarp.training.devices import Devices
 from unwarp.training.history import History
 from unwarp.training.module import ClassificationModule
 from unwarp.training.precision import Precision
@@ -26,13 +27,14 @@ __all__ = ["Outcome", "fit", "test_error"]
 
 CHECKPOINTS = "checkpoints"
 BEST, LAST = "best", "last"
+ALONE = Devices()
 
 
 class Outcome(NamedTuple):
     """What a training run gave.
 
     Attributes:
-        best: checkpoint with the smallest validation error.
+        best: checkpoint of the epoch with the smallest validation error, or what else the module monitors.
         last: checkpoint of the last epoch.
         history: one row of logged figures an epoch.
         seconds: spent in the epochs.
@@ -53,6 +55,7 @@ def fit(
     clip: float = 0.0,
     precision: Precision,
     device: torch.device,
+    devices: Devices = ALONE,
     resume: Path | None = None,
     progress: bool = True,
 ) -> Outcome:
@@ -66,6 +69,7 @@ def fit(
         clip: largest norm of the gradient; 0 does not clip.
         precision: arithmetic of the network.
         device: where to train.
+        devices: how many of them; every process calls this function.
         resume: checkpoint to go on from.
         progress: draw a progress bar.
 
@@ -76,7 +80,7 @@ def fit(
     if resume is not None:
         load_weights(module.model, read_checkpoint(resume))  # a misfit is refused before anything is written
     history = History()
-    callbacks: list[Callback] = [ThetaStatistics(), TransformerCourse(), history, *_checkpoints(folder)]
+    callbacks: list[Callback] = [ThetaStatistics(), TransformerCourse(), history, *_checkpoints(folder, module.monitor)]
     if progress:
         callbacks.append(ProgressBar(refresh_rate=10))
     with _quiet(), _interruptible():
@@ -86,7 +90,7 @@ def fit(
             gradient_clip_val=clip or None,
             callbacks=callbacks,
             logger=[CSVLogger(folder / "logs", name="csv"), TensorBoardLogger(folder / "logs", name="tensorboard")],
-            **_common(precision, device, progress=progress),
+            **_common(precision, device, devices, progress=progress),
         )
         trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
     best, last = (folder / CHECKPOINTS / f"{name}.ckpt" for name in (BEST, LAST))
@@ -94,29 +98,36 @@ def fit(
 
 
 def test_error(
-    module: ClassificationModule, data: BatchDataModule, *, precision: Precision, device: torch.device
+    module: ClassificationModule,
+    data: BatchDataModule,
+    *,
+    precision: Precision,
+    device: torch.device,
+    devices: Devices = ALONE,  # noqa: PT028 - not a test
 ) -> float:
     """Errors on the test batches, in percent, with the weights the module has."""
     with _quiet(), _interruptible():
-        trainer = Trainer(logger=False, enable_checkpointing=False, **_common(precision, device, progress=False))
+        trainer = Trainer(
+            logger=False, enable_checkpointing=False, **_common(precision, device, devices, progress=False)
+        )
         (figures,) = trainer.test(module, datamodule=data, verbose=False)
     return figures["test_error"]
 
 
-def _checkpoints(folder: Path) -> tuple[ModelCheckpoint, ModelCheckpoint]:
+def _checkpoints(folder: Path, monitor: str) -> tuple[ModelCheckpoint, ModelCheckpoint]:
     """Keep the best epoch and, for resuming, the last: second, so that it carries what the first one knows."""
     common: dict[str, Any] = {
         "dirpath": folder / CHECKPOINTS,
         "enable_version_counter": False,
         "save_on_train_epoch_end": True,  # after the epoch's history row, which the checkpoint carries
     }
-    return ModelCheckpoint(filename=BEST, monitor="val_error", **common), ModelCheckpoint(filename=LAST, **common)
+    return ModelCheckpoint(filename=BEST, monitor=monitor, **common), ModelCheckpoint(filename=LAST, **common)
 
 
-def _common(precision: Precision, device: torch.device, *, progress: bool) -> dict[str, Any]:
+def _common(precision: Precision, device: torch.device, devices: Devices, *, progress: bool) -> dict[str, Any]:
     return {
         "accelerator": device.type,
-        "devices": 1,
+        **devices.options(),
         "precision": "bf16-mixed" if precision.dtype == "bfloat16" else "32-true",
         "num_sanity_val_steps": 0,
         "enable_progress_bar": progress,
@@ -137,6 +148,8 @@ def _quiet() -> Generator[None, None, None]:
         warnings.filterwarnings("ignore", message=".*is smaller than the logging interval.*")
         # Lightning 2.6 asks torch 2.13 for something in a way that torch calls old.
         warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated", category=FutureWarning)
+        # Figures of theta are those of the first process's images; the losses and errors are of all.
+        warnings.filterwarnings("ignore", message=".*It is recommended to use `self.log.*sync_dist=True.*")
         # Resuming writes into the folder of the run on purpose.
         warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty.*")
         try:

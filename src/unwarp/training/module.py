@@ -46,6 +46,9 @@ class ClassificationModule(LightningModule):
         about: plain values to write into each checkpoint, so that a file says what it holds.
     """
 
+    monitor = "val_error"
+    """What the best epoch has least of."""
+
     def __init__(
         self,
         model: nn.Module,
@@ -57,8 +60,10 @@ class ClassificationModule(LightningModule):
         about: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        self._layout = torch.channels_last if channels_last else torch.contiguous_format
-        model.to(memory_format=self._layout)  # pyright: ignore[reportCallIssue]: torch leaves this overload out
+        self._channels_last = channels_last
+        for layer in model.modules():
+            if isinstance(layer, (nn.Conv2d, nn.Conv3d)):
+                layer.weight.data = layer.weight.data.contiguous(memory_format=self._layout(layer.weight))
         self.model: nn.Module = model
         self._plan = plan
         self._label_smoothing = label_smoothing
@@ -68,7 +73,7 @@ class ClassificationModule(LightningModule):
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits of a batch of images."""
-        return self.model(images.contiguous(memory_format=self._layout))
+        return self.model(images.contiguous(memory_format=self._layout(images)))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of one batch.
@@ -77,7 +82,7 @@ class ClassificationModule(LightningModule):
             TrainingError: it is not finite.
         """
         loss = self._step("train", self.train_errors, batch)
-        self._refuse_non_finite(loss)
+        self.refuse_non_finite(loss)
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
@@ -104,11 +109,20 @@ class ClassificationModule(LightningModule):
         smoothing = self._label_smoothing if stage == "train" else 0.0
         loss = F.cross_entropy(logits, labels, label_smoothing=smoothing)
         errors(logits, labels)
-        self.log(f"{stage}_loss", loss, on_step=False, on_epoch=True, batch_size=len(labels), prog_bar=stage == "train")
+        shown = stage == "train"
+        self.log(
+            f"{stage}_loss", loss, on_epoch=True, on_step=False, batch_size=len(labels), prog_bar=shown, sync_dist=True
+        )
         self.log(f"{stage}_error", errors, on_step=False, on_epoch=True, prog_bar=stage == "val")
         return loss
 
-    def _refuse_non_finite(self, loss: Tensor) -> None:
+    def _layout(self, tensor: Tensor) -> torch.memory_format:
+        if not self._channels_last:
+            return torch.contiguous_format
+        return torch.channels_last_3d if tensor.ndim == 5 else torch.channels_last
+
+    def refuse_non_finite(self, loss: Tensor) -> None:
+        """Raise `TrainingError` for a loss that is not finite."""
         if torch.isfinite(loss):
             return
         raise TrainingError(
