@@ -6,11 +6,11 @@ import torch
 from torch import nn
 
 from unwarp.errors import DataError, OptionError, UnsupportedError
-from unwarp.export import OPSETS, check_onnx, export_onnx
+from unwarp.export import check_onnx, export_onnx
 from unwarp.export.grid_sampling import with_grid_sampling
 from unwarp.export.older_opset import to_opset_16
 from unwarp.nn import DenseLocaliser, InverseCompositionalTransformer, SpatialTransformer
-from unwarp.transforms import TRANSFORMS, Affine, Attention, Bounded, Compose, Rigid
+from unwarp.transforms import TRANSFORMS, Affine, Attention, Bounded, Compose, Diffeomorphic, Rigid, StationaryVelocity
 
 SIZE = (20, 24)
 IMAGES = torch.rand(3, 1, *SIZE, generator=torch.Generator().manual_seed(0))
@@ -47,10 +47,21 @@ def assert_agrees(model, path, opset, *, images=IMAGES):
         check_onnx(model, path, images[torch.arange(batch) % len(images)])
 
 
-@pytest.mark.parametrize("opset", OPSETS)
+# More stages and squarings repeat the same graph, which takes minutes to write.
+SHORT = {"diffeomorphic": Diffeomorphic((1, 1), stages=2), "stationary_velocity": StationaryVelocity(squarings=1)}
+OTHER_ROUTES = ("affine", "projective", "thin_plate_spline", "piecewise_affine", "inverse")
+"""What opset 16 has no op for, or 18 has with other attributes."""
+
+
 @pytest.mark.parametrize("transform", list(TRANSFORMS))
-def test_every_transform(tmp_path, transform, opset):
-    assert_agrees(network(transform), tmp_path / "graph.onnx", opset)
+def test_every_transform(tmp_path, transform):
+    assert_agrees(network(SHORT.get(transform, transform)), tmp_path / "graph.onnx", 20)
+    assert "GridSample" in ops(tmp_path / "graph.onnx")
+
+
+@pytest.mark.parametrize("transform", OTHER_ROUTES)
+def test_older_run_times(tmp_path, transform):
+    assert_agrees(network(transform), tmp_path / "graph.onnx", 16)
     assert "GridSample" in ops(tmp_path / "graph.onnx")
 
 
@@ -60,30 +71,33 @@ def test_affine_families_use_the_op_for_their_grid(tmp_path, transform):
     assert {"AffineGrid", "GridSample"} <= ops(tmp_path / "graph.onnx")
 
 
-@pytest.mark.parametrize("opset", OPSETS)
-@pytest.mark.parametrize("mode", ["nearest", "bilinear", "bicubic"])
-@pytest.mark.parametrize("padding_mode", ["zeros", "border", "reflection"])
-@pytest.mark.parametrize("align_corners", [False, True])
-def test_every_option_that_the_op_knows(tmp_path, mode, padding_mode, align_corners, opset):
+@pytest.mark.parametrize(
+    ("mode", "padding_mode", "align_corners"),
+    [
+        ("nearest", "zeros", False),
+        ("nearest", "reflection", True),
+        ("bilinear", "border", True),
+        ("bilinear", "reflection", False),
+        ("bicubic", "zeros", True),
+        ("bicubic", "border", False),
+    ],
+)
+def test_options_that_the_op_knows(tmp_path, mode, padding_mode, align_corners):
     options = {"mode": mode, "padding_mode": padding_mode, "align_corners": align_corners}
-    assert_agrees(network("affine", strength=0.3, **options), tmp_path / "graph.onnx", opset)
+    assert_agrees(network("affine", strength=0.3, **options), tmp_path / "graph.onnx", 20)
     assert "GridSample" in ops(tmp_path / "graph.onnx")
 
 
-@pytest.mark.parametrize("opset", OPSETS)
-@pytest.mark.parametrize(
-    "options", [{"padding_mode": "circular"}, {"mode": "lanczos3"}, {"antialias": 3.0}, {"padding_mode": "fill"}]
-)
-def test_options_that_the_op_does_not_know_become_arithmetic(tmp_path, options, opset):
-    assert_agrees(network("affine", **options), tmp_path / "graph.onnx", opset)
+@pytest.mark.parametrize("options", [{"padding_mode": "circular"}, {"mode": "lanczos3"}, {"antialias": 3.0}])
+def test_options_that_the_op_does_not_know_become_arithmetic(tmp_path, options):
+    assert_agrees(network("affine", **options), tmp_path / "graph.onnx", 20)
     assert "GridSample" not in ops(tmp_path / "graph.onnx")
 
 
-@pytest.mark.parametrize("opset", OPSETS)
-def test_several_steps_and_several_warps(tmp_path, opset):
-    steps = network("projective", kind=InverseCompositionalTransformer, steps=3)
-    assert_agrees(steps, tmp_path / "steps.onnx", opset)
-    assert_agrees(network("affine", count=2), tmp_path / "count.onnx", opset)
+def test_several_steps_and_several_warps(tmp_path):
+    steps = network("projective", kind=InverseCompositionalTransformer, steps=2)
+    assert_agrees(steps, tmp_path / "steps.onnx", 20)
+    assert_agrees(network("affine", count=2), tmp_path / "count.onnx", 20)
 
 
 def test_maps_beyond_the_horizon_and_far_outside_agree(tmp_path):

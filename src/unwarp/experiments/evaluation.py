@@ -1,17 +1,41 @@
 """Errors of a network on fixed batches, without a trainer."""
 
+from collections.abc import Iterable
+from typing import Protocol, cast
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from unwarp.data.distorted_mnist import FixedBatches
-from unwarp.data.lazy_batches import LazyBatches
+from unwarp.models.co_localiser import CoLocaliser
+from unwarp.training.colocalisation_module import located
 
-__all__ = ["error_rate"]
+__all__ = ["Batches", "error_rate", "located_by_digit"]
 
 
-def error_rate(model: nn.Module, batches: FixedBatches | LazyBatches) -> float:
-    """Share of wrong answers in percent."""
+class Batches(Protocol):
+    """A set of images with their answers, by the number of the batch."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, batch: int, /) -> tuple[Tensor, Tensor]: ...
+
+
+def error_rate(model: nn.Module, batches: Batches) -> float:
+    """Share of wrong answers in percent; for co-localisation the share of digits that are not found."""
     with torch.inference_mode():
-        pairs = (batches[index] for index in range(len(batches)))
-        wrong = sum(int((model(images).argmax(-1) != labels).sum()) for images, labels in pairs)
-    return 100 * wrong / batches.labels.numel()
+        wrong = [_wrong(model, *batches[index]).flatten() for index in range(len(batches))]
+    return 100 * torch.cat(wrong).float().mean().item()
+
+
+def located_by_digit(model: CoLocaliser, batches: Iterable[tuple[Tensor, Tensor]]) -> dict[str, float]:
+    """Share of images, in percent, in which each digit is found."""
+    with torch.inference_mode():
+        right = torch.cat([located(model, images, found) for images, found in batches])
+    digits = torch.cat([found[:, 0] for _, found in batches])
+    known = cast(list[int], digits.unique().tolist())
+    return {f"digit {digit}": round(100 * right[digits == digit].float().mean().item(), 4) for digit in known}
+
+
+def _wrong(model: nn.Module, images: Tensor, answers: Tensor) -> Tensor:
+    if isinstance(model, CoLocaliser):
+        return ~located(model, images, answers)
+    return model(images).argmax(-1) != answers

@@ -87,7 +87,9 @@ def _time_in_simplex(series: _Series, left: Float[Tensor, "*batch points"], *, m
     beyond = _BEYOND[left.dtype]
     weights = torch.cat([series.weights[..., :1] + beyond, series.weights[..., 1:]], dim=-1)
     found, face = _first_root(weights.detach(), longest.detach())
-    crossed = weights.take_along_dim(face[..., None, None], dim=-2).squeeze(-2)
+    # Not take_along_dim, which makes a batch that is unknown while torch exports a constant.
+    index = face[..., None, None].expand(*face.shape, 1, weights.shape[-1])
+    crossed = weights.gather(-2, index).squeeze(-2)
     exact = found - _evaluate(crossed, found) / _steep(_evaluate(_derivative(crossed), found))
     trusted = (exact > 0) & (exact < longest)
     return torch.where(found < longest, torch.where(trusted, exact, found), longest)

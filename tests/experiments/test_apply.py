@@ -1,0 +1,160 @@
+"""Many files: where they go, what is never overwritten, and what happens after an interruption."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from support.picture_folders import write_digit_folder, write_oddities
+from unwarp.data.intake import Intake
+from unwarp.data.picture import read_picture
+from unwarp.errors import DataError, OptionError
+from unwarp.experiments import apply as applying
+from unwarp.experiments.apply import apply_network, find_sources, parse_size
+from unwarp.experiments.network_files import Network
+from unwarp.models import st_cnn
+
+
+@pytest.fixture
+def network(tmp_path):
+    """A network that turns every picture upside down."""
+    torch.manual_seed(0)
+    model = st_cnn((28, 28), width=2).eval()
+    model.transformer.regression.bias.data.copy_(torch.tensor([-1.0, 0, 0, 0, -1, 0]))
+    (tmp_path / "weights").write_bytes(b"one")
+    classes = tuple(map(str, range(10)))
+    return Network({"name": "turner"}, 1, model, Intake(28, 28, 1), classes, None)
+
+
+@pytest.fixture
+def run(network, tmp_path):
+    def apply(*inputs, **options):
+        out = tmp_path / "out"
+        sources = find_sources([str(one) for one in inputs], out)
+        return apply_network(network, tmp_path / "weights", sources, out, **options)
+
+    return apply
+
+
+def table(tmp_path):
+    with (tmp_path / "out" / "theta.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_folder_keeps_its_shape_and_every_picture_its_row(run, tmp_path):
+    root = write_digit_folder(tmp_path / "in", each=20)
+    applied = run(root)
+    assert (applied.done, applied.before, applied.failed) == (40, 0, [])
+    for path in root.rglob("*.png"):
+        made = read_picture(tmp_path / "out" / path.relative_to(root)).pixels
+        np.testing.assert_array_equal(made, read_picture(path).pixels[::-1, ::-1])
+    rows = table(tmp_path)
+    assert len(rows) == 40
+    assert [float(rows[0][f"theta_{i}"]) for i in range(6)] == [-1, 0, 0, 0, -1, 0]
+    assert {row["output"] for row in rows} == {str(path) for path in (tmp_path / "out").rglob("*.png")}
+
+
+def test_pictures_larger_than_the_input_keep_their_size_depth_and_transparency(run, tmp_path):
+    large = np.random.default_rng(0).integers(0, 255, (90, 61, 4), dtype=np.uint8)
+    Image.fromarray(large).save(tmp_path / "large.png")
+    deep = np.random.default_rng(1).integers(0, 2**16, (50, 40), dtype=np.uint16)
+    Image.fromarray(deep).save(tmp_path / "deep.png")
+    run(tmp_path / "large.png", tmp_path / "deep.png")
+    np.testing.assert_array_equal(read_picture(tmp_path / "out" / "deep.png").pixels[..., 0], deep[::-1, ::-1])
+    made = read_picture(tmp_path / "out" / "large.png").pixels
+    assert made.shape == large.shape
+    np.testing.assert_array_equal(made[..., 3], large[::-1, ::-1, 3])
+    visible = made[..., 3] > 50
+    assert np.abs(made[visible].astype(int) - large[::-1, ::-1][visible]).max() <= 3
+
+
+def test_goes_on_where_it_stopped(run, tmp_path, monkeypatch):
+    root = write_digit_folder(tmp_path / "in", each=20)
+    wrote = []
+
+    def stop(path, pixels, like):
+        if len(wrote) >= 20:
+            raise KeyboardInterrupt
+        wrote.append(path)
+        return original(path, pixels, like)
+
+    original = applying.write_picture
+    with monkeypatch.context() as patch:
+        patch.setattr(applying, "write_picture", stop)
+        with pytest.raises(KeyboardInterrupt):
+            run(root)
+    applied = run(root)
+    assert applied.before == len(wrote) == 20
+    assert applied.done == 20
+    assert len({row["file"] for row in table(tmp_path)}) == len(table(tmp_path)) == 40
+    assert run(root).before == 40
+
+
+def test_files_of_others_are_never_overwritten_without_force(run, tmp_path):
+    root = write_digit_folder(tmp_path / "in", each=3)
+    foreign = tmp_path / "out" / "1" / "000.png"
+    foreign.parent.mkdir(parents=True)
+    foreign.write_bytes(b"precious")
+    applied = run(root)
+    assert applied.done == 5
+    assert [path.name for path, reason in applied.failed if "--force" in reason] == ["000.png"]
+    assert foreign.read_bytes() == b"precious"
+    assert run(root, force=True).done == 6
+    assert foreign.read_bytes() != b"precious"
+
+
+def test_two_pictures_never_go_into_one_file(run, tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        Image.fromarray(np.zeros((30, 30), np.uint8)).save(tmp_path / name / "same.png")
+    applied = run(tmp_path / "a", tmp_path / "b")
+    assert applied.done == 1
+    assert "already made of" in applied.failed[0][1]
+
+
+def test_odd_files_are_named_and_the_others_done(run, tmp_path):
+    write_oddities(tmp_path / "in")
+    applied = run(tmp_path / "in", most_pixels=30_000)
+    assert {path.name for path, _ in applied.failed} == {"cut.png", "text.jpg", "huge.png"}
+    assert {path.name for path, _ in applied.notes} == {"moving.gif", "cmyk.jpg"}
+    assert {path.name for path in (tmp_path / "out").glob("*.*g")} == {"moving.png", "cmyk.jpg", "wide.png"}
+    with pytest.raises(DataError, match="--strict"):
+        run(tmp_path / "in", strict=True, force=True)
+
+
+def test_a_table_of_another_network_is_refused(run, tmp_path):
+    root = write_digit_folder(tmp_path / "in", each=3)
+    run(root)
+    (tmp_path / "weights").write_bytes(b"another")
+    with pytest.raises(OptionError, match="table of another network"):
+        run(root)
+    assert run(root, force=True).done == 6
+
+
+def test_patterns_folders_and_files_are_found_but_not_the_output(tmp_path):
+    root = write_digit_folder(tmp_path / "in", each=2)
+    (root / "out").mkdir()
+    Image.fromarray(np.zeros((3, 3), np.uint8)).save(root / "out" / "made.png")
+    places = [source.place for source in find_sources([str(root)], root / "out")]
+    assert places == [Path("1/000.png"), Path("1/001.png"), Path("4/000.png"), Path("4/001.png")]
+    assert [source.place for source in find_sources([f"{root}/*/000.png"], tmp_path / "x")] == [
+        Path("1/000.png"),
+        Path("4/000.png"),
+    ]
+    twice = find_sources([str(root / "1" / "000.png"), f"{root}/1/0*.png"], tmp_path / "x")
+    assert len(twice) == 2
+    for nothing in ("missing", f"{root}/*.jpg"):
+        with pytest.raises(DataError):
+            find_sources([nothing], tmp_path / "x")
+
+
+def test_every_result_has_the_size_asked_for(run, tmp_path):
+    root = write_digit_folder(tmp_path / "in", each=2)
+    run(root, size=parse_size("40x20"))
+    assert read_picture(tmp_path / "out" / "1" / "000.png").pixels.shape == (20, 40, 1)
+    for wrong in ("40", "40x", "axb", "0x3", "-1x4"):
+        with pytest.raises(OptionError, match="WIDTHxHEIGHT"):
+            parse_size(wrong)
