@@ -1,6 +1,6 @@
 """unwarp on the CPU against torch, kornia, OpenCV, MONAI and scipy, in one run.
 
-    python benchmarks/cpu.py [--seconds 2] [--only affine] [--out benchmarks/results]
+    python benchmarks/cpu.py [--seconds 2] [--only affine] [--out benchmarks/results] [--clock wall|cpu]
 
 Prints a table and writes JSON and a plot. A line whose outputs disagree is not timed: the run fails.
 """
@@ -11,11 +11,12 @@ import math
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import NamedTuple
 
 import measure
 import rivals
@@ -37,6 +38,13 @@ the target points, not on the control points: between these the two are differen
 
 Call = Callable[[], Tensor]
 Pass = Callable[[Tensor, Tensor], Tensor]
+
+
+class Budget(NamedTuple):
+    """How each line is timed."""
+
+    seconds: float
+    clock: str
 
 
 @dataclass
@@ -70,6 +78,11 @@ def thetas(count: int, ndim: int = 2) -> Tensor:
     return torch.cat([linear, 0.1 * torch.randn(count, ndim, 1, generator=drawn)], dim=-1)
 
 
+def timed(calls: Mapping[str, Callable[[], object]], budget: Budget) -> dict[str, measure.Timing]:
+    """Everyone's milliseconds."""
+    return measure.paired(calls, seconds=budget.seconds, clock=budget.clock)
+
+
 def agree(calls: dict[str, Call]) -> None:
     """Refuse to time what does not compute the same."""
     expected = calls["unwarp"]().float()
@@ -94,7 +107,7 @@ def backward(call: Pass, image: Tensor, theta: Tensor, upstream: Tensor) -> Call
 
 
 def compare(
-    job: str, ours: Pass, theirs: Pass, image: Tensor, theta: Tensor, seconds: float,
+    job: str, ours: Pass, theirs: Pass, image: Tensor, theta: Tensor, budget: Budget,
     targets: tuple[float | None, float | None] = (None, None), against: str = "torch",
     extra: dict[str, Call] | None = None,
 ) -> Iterator[Line]:  # fmt: skip
@@ -106,12 +119,10 @@ def compare(
     }
     agree(calls)
     shape = tuple(image.shape)
-    yield Line(
-        job, shape, "forward", measure.paired({**calls, "clone": image.clone}, seconds=seconds), targets[0], against
-    )
+    yield Line(job, shape, "forward", timed({**calls, "clone": image.clone}, budget), targets[0], against)
     upstream = torch.randn_like(calls["unwarp"]())
     runs = {"unwarp": backward(ours, image, theta, upstream), against: backward(theirs, image, theta, upstream)}
-    yield Line(job, shape, "both", measure.paired(runs, seconds=seconds), targets[1], against)
+    yield Line(job, shape, "both", timed(runs, budget), targets[1], against)
 
 
 def affine(image: Tensor, theta: Tensor) -> Tensor:
@@ -119,14 +130,14 @@ def affine(image: Tensor, theta: Tensor) -> Tensor:
     return unwarp.warp(image, theta, "affine")
 
 
-def affine_lines(seconds: float) -> Iterator[Line]:
+def affine_lines(budget: Budget) -> Iterator[Line]:
     """The eight shapes, against everyone who is installed."""
     for shape in SHAPES:
         image, theta = smooth(shape), thetas(shape[0])
         others = {
             n: build(image, theta) for n, build in rivals.WARPS.items() if rivals.present(n) and affordable(n, image)
         }
-        yield from compare("affine", affine, rivals.torch_warp, image, theta, seconds, (2, 3), extra=others)
+        yield from compare("affine", affine, rivals.torch_warp, image, theta, budget, (2, 3), extra=others)
 
 
 def affordable(name: str, image: Tensor) -> bool:
@@ -134,41 +145,41 @@ def affordable(name: str, image: Tensor) -> bool:
     return {"cv2": image.shape[1] <= 4, "scipy": image.numel() < 2e6}.get(name, True)
 
 
-def tiny_lines(seconds: float) -> Iterator[Line]:
+def tiny_lines(budget: Budget) -> Iterator[Line]:
     """Overheads: one digit, the whole call from Python."""
     image, theta = smooth((1, 1, 28, 28)), thetas(1)
-    yield from compare("one digit", affine, rivals.torch_warp, image, theta, seconds, (1, 1))
+    yield from compare("one digit", affine, rivals.torch_warp, image, theta, budget, (1, 1))
 
 
-def channels_last_lines(seconds: float) -> Iterator[Line]:
+def channels_last_lines(budget: Budget) -> Iterator[Line]:
     """Both in channels_last, which torch keeps too."""
     for shape in DEEP:
         image = smooth(shape).to(memory_format=torch.channels_last)
-        yield from compare("channels_last", affine, rivals.torch_warp, image, thetas(shape[0]), seconds, (4, 8))
+        yield from compare("channels_last", affine, rivals.torch_warp, image, thetas(shape[0]), budget, (4, 8))
 
 
-def grid_lines(seconds: float) -> Iterator[Line]:
+def grid_lines(budget: Budget) -> Iterator[Line]:
     """A ready grid."""
     for shape in SHAPES:
         grid = functional.affine_grid(thetas(shape[0]), list(shape), align_corners=False)
         theirs: Pass = lambda image, grid: functional.grid_sample(image, grid, align_corners=False)  # noqa: E731
-        yield from compare("grid", lambda i, g: unwarp.sample(i, g), theirs, smooth(shape), grid, seconds)
+        yield from compare("grid", lambda i, g: unwarp.sample(i, g), theirs, smooth(shape), grid, budget)
 
 
-def volume_lines(seconds: float) -> Iterator[Line]:
+def volume_lines(budget: Budget) -> Iterator[Line]:
     """Three dimensions."""
-    yield from compare("3D", affine, rivals.torch_warp, smooth((2, 1, 64, 64, 64)), thetas(2, 3), seconds, (3, 4))
+    yield from compare("3D", affine, rivals.torch_warp, smooth((2, 1, 64, 64, 64)), thetas(2, 3), budget, (3, 4))
 
 
-def bicubic_lines(seconds: float) -> Iterator[Line]:
+def bicubic_lines(budget: Budget) -> Iterator[Line]:
     """Sixteen taps."""
     for shape in SHAPES:
         ours: Pass = lambda image, theta: unwarp.warp(image, theta, "affine", mode="bicubic")  # noqa: E731
         theirs: Pass = lambda image, theta: rivals.torch_warp(image, theta, "bicubic")  # noqa: E731
-        yield from compare("bicubic", ours, theirs, smooth(shape), thetas(shape[0]), seconds)
+        yield from compare("bicubic", ours, theirs, smooth(shape), thetas(shape[0]), budget)
 
 
-def spline_lines(seconds: float) -> Iterator[Line]:
+def spline_lines(budget: Budget) -> Iterator[Line]:
     """A thin-plate spline of 16 points, against kornia with the same points."""
     if not rivals.present("kornia"):
         return
@@ -186,36 +197,36 @@ def spline_lines(seconds: float) -> Iterator[Line]:
     def ours(image: Tensor, theta: Tensor) -> Tensor:
         return unwarp.warp(image, theta, spline, align_corners=True)
 
-    yield from compare("TPS", ours, theirs, image, theta, seconds, (30, 20), against="kornia_tps")
+    yield from compare("TPS", ours, theirs, image, theta, budget, (30, 20), against="kornia_tps")
 
 
-def opencv_lines(seconds: float) -> Iterator[Line]:
+def opencv_lines(budget: Budget) -> Iterator[Line]:
     """OpenCV's loop, the fastest of the others on large images."""
     if not rivals.present("cv2"):
         return
     image, theta = smooth((8, 3, 448, 448)), thetas(8)
     calls: dict[str, Call] = {"unwarp": lambda: affine(image, theta), "cv2": rivals.opencv_warp(image, theta)}
     agree(calls)
-    yield Line("OpenCV", tuple(image.shape), "forward", measure.paired(calls, seconds=seconds), 2, "cv2")
+    yield Line("OpenCV", tuple(image.shape), "forward", timed(calls, budget), 2, "cv2")
 
 
-def bfloat16_lines(seconds: float) -> Iterator[Line]:
+def bfloat16_lines(budget: Budget) -> Iterator[Line]:
     """bfloat16 images beside float32 theta, against ourselves in float32."""
     for shape in SHAPES:
         image, theta = smooth(shape), thetas(shape[0])
         half = image.bfloat16()
-        yield from bfloat16_pair(image, half, theta, seconds)
+        yield from bfloat16_pair(image, half, theta, budget)
 
 
-def bfloat16_pair(image: Tensor, half: Tensor, theta: Tensor, seconds: float) -> Iterator[Line]:
+def bfloat16_pair(image: Tensor, half: Tensor, theta: Tensor, budget: Budget) -> Iterator[Line]:
     """One shape of it."""
     calls: dict[str, Call] = {"unwarp": lambda: affine(half, theta), "float32": lambda: affine(image, theta)}
-    yield Line("bfloat16", tuple(image.shape), "forward", measure.paired(calls, seconds=seconds), None, "float32")
+    yield Line("bfloat16", tuple(image.shape), "forward", timed(calls, budget), None, "float32")
     runs = {
         "unwarp": backward(affine, half, theta, torch.randn_like(half)),
         "float32": backward(affine, image, theta, torch.randn_like(image)),
     }
-    yield Line("bfloat16", tuple(image.shape), "both", measure.paired(runs, seconds=seconds), None, "float32")
+    yield Line("bfloat16", tuple(image.shape), "both", timed(runs, budget), None, "float32")
 
 
 JOBS = {
@@ -308,6 +319,7 @@ def main() -> None:
     """Run the jobs asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=2.0, help="time for each line")
+    parser.add_argument("--clock", choices=measure.CLOCKS, default="wall", help="cpu: where others use the machine too")
     parser.add_argument("--only", nargs="*", choices=JOBS, default=list(JOBS), help="jobs to run")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results", help="folder for JSON and plot")
     parser.add_argument("--memory", action="store_true", help="print the memory measurement alone, as JSON")
@@ -315,22 +327,26 @@ def main() -> None:
     if given.memory:
         print(json.dumps(memory()))
         return
+    if given.clock == "cpu" and "OMP_WAIT_POLICY" not in os.environ:
+        # Threads that wait would count as computing. The policy is read when torch is loaded: start again.
+        environment = {**os.environ, "OMP_WAIT_POLICY": "passive"}
+        sys.exit(subprocess.run([sys.executable, *sys.argv], env=environment, check=False).returncode)
     reason = unwarp.available_backends()["native"]
     if reason is not None:
         sys.exit(f"the native backend is missing: {reason}")
     torch.manual_seed(0)
     lines: list[Line] = []
     for job in given.only:
-        for line in JOBS[job](given.seconds):
+        for line in JOBS[job](Budget(given.seconds, given.clock)):
             show(line)
             lines.append(line)
     found = means(lines)
     excess = memory_alone()
     print(f"memory beyond the results at 8,3,448,448, forward and backward: {excess} MiB (target: unwarp at most 2)")
-    write(lines, found, excess, given.out)
+    write(lines, found, excess, given)
 
 
-def write(lines: list[Line], found: dict[str, float], excess: dict[str, float], folder: Path) -> None:
+def write(lines: list[Line], found: dict[str, float], excess: dict[str, float], given: argparse.Namespace) -> None:
     """JSON with where and with what it was measured, and the plot."""
     packages = ("torch", "kornia", "opencv-python-headless", "monai", "scipy")
     names = {"torch": "torch", "kornia": "kornia", "opencv-python-headless": "cv2", "monai": "monai", "scipy": "scipy"}
@@ -338,6 +354,8 @@ def write(lines: list[Line], found: dict[str, float], excess: dict[str, float], 
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": provenance.commit(),
         "machine": provenance.machine(torch.device("cpu")),
+        "clock": given.clock,
+        "seconds": given.seconds,
         "threads": torch.get_num_threads(),
         "load": os.getloadavg()[0],
         "instruction_set": unwarp_instructions(),
@@ -346,6 +364,7 @@ def write(lines: list[Line], found: dict[str, float], excess: dict[str, float], 
         "means": found,
         "memory_mebibytes": excess,
     }
+    folder: Path = given.out
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "cpu.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     if any(line.job == "affine" for line in lines):

@@ -6,7 +6,7 @@ recorded (``create_graph=True``), it evaluates the reference's gradient, which t
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, cast
 
 import torch
 from torch import Tensor
@@ -82,7 +82,7 @@ def differentiated(namespace: str, name: str) -> Callable[..., Tensor]:
             return backward(adjoint, ctx, grads[0])
 
     # Function.apply itself looks for surroundings first.
-    record: Any = super(torch.autograd.Function, Recorded).apply  # pyright: ignore
+    record = cast("Callable[..., Tensor]", super(torch.autograd.Function, Recorded).apply)  # pyright: ignore
 
     def call(*inputs: Tensor) -> Tensor:
         if torch.is_grad_enabled() and (inputs[0].requires_grad or inputs[1].requires_grad):

@@ -15,6 +15,7 @@ __all__ = ["bench"]
 def bench(
     what: Annotated[str, typer.Argument(help="What to measure: cpu, or quality (of anti-aliasing).")] = "cpu",
     seconds: Annotated[float, typer.Option(help="Time for each line of the table.")] = 2.0,
+    clock: Annotated[str | None, typer.Option(help="wall, or cpu on a machine that others use too (for cpu).")] = None,
     only: Annotated[list[str] | None, typer.Option(help="A job to run; again for more. All by default.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the JSON and the plot.")] = None,
 ) -> None:
@@ -26,6 +27,8 @@ def bench(
     if what not in known:
         raise OptionError(f"bench: expected one of {', '.join(known)}, got {what!r}.")
     arguments = ["--seconds", str(seconds)]
+    if clock is not None:
+        arguments += ["--clock", clock]
     if only:
         arguments += ["--only", *only]
     if out is not None:
