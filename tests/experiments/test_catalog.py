@@ -13,8 +13,10 @@ from unwarp.experiments.catalog import BUDGETS, CATALOG, named
 from unwarp.experiments.config import ExperimentConfig
 from unwarp.experiments.experiment import choose
 from unwarp.experiments.published import published_error
+from unwarp.models.co_localiser import CoLocaliser
+from unwarp.training.colocalisation_module import triplet_loss
 
-COUNT = 64
+COUNT = 67
 CONFIGS = Path(str(files("unwarp.experiments") / "configs"))
 
 
@@ -44,7 +46,14 @@ def test_builds_and_steps(name):
     config = ExperimentConfig.read(named(name))
     task = tasks.get(config.data.distortion)
     model = build_model(config.model, config.data)
-    logits = model(torch.rand(2, task.channels, *task.size))
+    images = torch.rand(2, task.channels, *task.size)
+    if isinstance(model, CoLocaliser):
+        loss = triplet_loss(model, 3, images, images.flip(0), torch.zeros(2, 2), weight=1.0)
+        loss.backward()
+        trained = {name for name, parameter in model.named_parameters() if parameter.grad is not None}
+        assert trained == {name for name, _ in model.named_parameters() if name.startswith("transformers.3.")}
+        return
+    logits = model(images)
     assert logits.shape[-1] == task.classes
     F.cross_entropy(logits.flatten(0, -2), torch.arange(logits[..., 0].numel())).backward()
     assert all(parameter.grad is not None for parameter in model.parameters())
@@ -53,7 +62,7 @@ def test_builds_and_steps(name):
 def test_every_published_figure_belongs_to_an_experiment():
     published = tomllib.loads((files("unwarp.experiments") / "published.toml").read_text())
     names = [f"{dataset}/{network}" for dataset, errors in published.items() for network in errors]
-    assert len(names) == 44
+    assert len(names) == 46
     assert set(names) <= set(CATALOG)
 
 

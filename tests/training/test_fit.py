@@ -1,4 +1,5 @@
 import csv
+from functools import partial
 
 import pytest
 import torch
@@ -7,7 +8,9 @@ from unwarp.data.distorted_mnist import FreshBatches
 from unwarp.errors import CheckpointError, TrainingError
 from unwarp.training.checkpoints import read_checkpoint
 from unwarp.training.fit import test_error as measure
+from unwarp.training.module import ClassificationModule
 from unwarp.training.precision import Precision
+from unwarp.training.schedules import modern
 
 CPU = torch.device("cpu")
 FLOAT32 = Precision()
@@ -129,3 +132,10 @@ def test_bfloat16_learns_too(tmp_path, make_module, make_data, fit_small):
 def test_progress_bar_draws(tmp_path, make_module, make_data, fit_small, capsys):
     fit_small(make_module(), make_data(), tmp_path, epochs=1, progress=True)
     assert "Epoch" in capsys.readouterr().out
+
+
+def test_filters_of_pictures_and_volumes_lie_with_channels_innermost():
+    model = torch.nn.ModuleList([torch.nn.Conv3d(2, 3, 2), torch.nn.Conv2d(3, 4, 2)])
+    ClassificationModule(model, partial(modern, lr=0.1), channels_last=True)
+    assert model[0].weight.is_contiguous(memory_format=torch.channels_last_3d)
+    assert model[1].weight.is_contiguous(memory_format=torch.channels_last)

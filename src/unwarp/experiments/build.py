@@ -12,8 +12,12 @@ from torch import nn
 from unwarp.data import mnist, mnist_subset, tasks
 from unwarp.data.distorted_mnist import NUM_CLASSES, EpochSampler, FixedBatches, FreshBatches
 from unwarp.data.lazy_batches import LazyBatches
+from unwarp.data.pairs import PairBatches
+from unwarp.data.scattered import Scattered, per_class
 from unwarp.experiments.config import DataConfig, ModelConfig, TrainingConfig
 from unwarp.experiments.network_table import build_network
+from unwarp.models.co_localiser import CoLocaliser
+from unwarp.training.colocalisation_module import ColocalisationModule
 from unwarp.training.datamodule import BatchDataModule
 from unwarp.training.module import ClassificationModule
 from unwarp.training.precision import Precision, fastest
@@ -32,6 +36,7 @@ __all__ = [
 
 VALIDATION_SEED, TEST_SEED = 1001, 1002  # of the fixed distortions: the same images in every run
 _EVALUATION_BATCH, _VOLUME_BATCH = 500, 40
+_SET = 100  # images of a digit for co-localisation, as in the paper
 
 TestBatches: TypeAlias = FixedBatches | LazyBatches
 
@@ -50,7 +55,9 @@ def build_data(config: DataConfig, *, seed: int, data_dir: Path | None = None) -
         data_dir: folder of the four MNIST files, else they are downloaded once.
     """
     task = tasks.get(config.distortion)
-    digits = mnist.load("train", data_dir=data_dir) if config.source == "full" else mnist_subset.subset("train")
+    if isinstance(task, Scattered):
+        return _common_set(config, task, seed=seed, data_dir=data_dir)
+    digits = _training_digits(config, data_dir)
     training, validation = mnist.hold_out(digits, config.validation)
     fresh = FreshBatches(training, task, batch_size=config.batch_size, seed=seed)
     return BatchDataModule(
@@ -62,9 +69,11 @@ def build_data(config: DataConfig, *, seed: int, data_dir: Path | None = None) -
 
 
 def build_test_batches(config: DataConfig, *, data_dir: Path | None = None) -> TestBatches:
-    """The test digits, distorted the same way in every run."""
+    """The test digits, distorted the same way in every run; for co-localisation the set that it looks at."""
+    if isinstance(task := tasks.get(config.distortion), Scattered):
+        return _set_of(config, task, data_dir)
     digits = mnist.load("test", data_dir=data_dir) if config.source == "full" else mnist_subset.subset("test")
-    return _fixed(digits, tasks.get(config.distortion), seed=TEST_SEED)
+    return _fixed(digits, task, seed=TEST_SEED)
 
 
 def build_module(
@@ -76,6 +85,8 @@ def build_module(
     classes: int = NUM_CLASSES,
 ) -> ClassificationModule:
     """The training module of a network; its checkpoints carry ``about``."""
+    if isinstance(model, CoLocaliser):
+        return ColocalisationModule(model, build_plan(config), about=about)
     return ClassificationModule(
         model,
         build_plan(config),
@@ -105,6 +116,23 @@ def build_precision(config: TrainingConfig, device: torch.device) -> Precision:
     if config.channels_last != "auto":
         return Precision(dtype, channels_last=config.channels_last == "yes")
     return Precision(dtype, channels_last=dtype == "bfloat16" and best.channels_last)
+
+
+def _training_digits(config: DataConfig, data_dir: Path | None) -> mnist.Digits:
+    return mnist.load("train", data_dir=data_dir) if config.source == "full" else mnist_subset.subset("train")
+
+
+def _set_of(config: DataConfig, task: Scattered, data_dir: Path | None) -> FixedBatches:
+    chosen = per_class(_training_digits(config, data_dir), _SET)
+    return FixedBatches(chosen, task, batch_size=_SET, seed=TEST_SEED)
+
+
+def _common_set(config: DataConfig, task: Scattered, *, seed: int, data_dir: Path | None) -> BatchDataModule:
+    """Co-localisation learns from the very images that it is asked about, and is told nothing but their digits."""
+    images = _set_of(config, task, data_dir)
+    pairs = PairBatches(images.images, images.labels[:, 0], batch_size=config.batch_size, seed=seed)
+    order = EpochSampler(pairs.num_batches)
+    return BatchDataModule(training=pairs, order=order, validation=images, test=images)
 
 
 def _fixed(digits: mnist.Digits, task: tasks.Task, *, seed: int) -> TestBatches:

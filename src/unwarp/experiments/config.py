@@ -41,7 +41,7 @@ class DataConfig:
         batch_size: images a training step.
     """
 
-    distortion: Literal["r", "rts", "p", "e", "tc", "addition", "sequences", "volumes", "t84", "tc84"]
+    distortion: Literal["r", "rts", "p", "e", "tc", "plain", "addition", "sequences", "volumes", "t84", "tc84"]
     source: Literal["full", "packaged"] = "full"
     validation: int = 5000
     batch_size: int = 64

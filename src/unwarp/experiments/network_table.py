@@ -8,6 +8,7 @@ from torch import nn
 from unwarp.data.task import Task
 from unwarp.experiments.config import ModelConfig
 from unwarp.models import CNN, FCN, st_cnn, st_fcn
+from unwarp.models.co_localiser import CoLocaliser
 from unwarp.models.later_transformers import ic_st_cnn, shared_st_cnn
 from unwarp.models.parallel_classifier import two_st_fcn
 from unwarp.models.sequence_reader import recurrent_st_cnn, sequence_cnn
@@ -26,6 +27,7 @@ _NETWORKS: dict[str, tuple[Callable[..., nn.Module], tuple[str, ...]]] = {
     "shared-st-cnn": (shared_st_cnn, ("transform",)),
     "cnn-3d": (CNN3D, ()),
     "st-cnn-3d": (st_volume, ("pooling",)),
+    "co-localiser": (CoLocaliser, ()),
     "sequence-cnn": (sequence_cnn, ("answers",)),
     "recurrent-st-cnn": (recurrent_st_cnn, ("transform", "answers")),
 }

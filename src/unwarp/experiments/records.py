@@ -2,7 +2,7 @@
 
 import json
 import os
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, Field, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ class Record:
         versions: of what it ran with.
         history: one row of logged figures an epoch.
         test_examples: how many test images there were; records of the first version do not say it.
+        figures: what an experiment has to say besides, by name.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Record:
     versions: dict[str, str]
     history: list[dict[str, float]]
     test_examples: int | None = None
+    figures: dict[str, float] = field(default_factory=dict[str, float])
 
     @property
     def file(self) -> Path:
@@ -75,7 +77,11 @@ def read_record(path: Path) -> Record:
     """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        known = [field for field in fields(Record) if field.default is MISSING or field.name in values]
-        return Record(**{field.name: values[field.name] for field in known})
+        known = [each.name for each in fields(Record) if _required(each) or each.name in values]
+        return Record(**{name: values[name] for name in known})
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"record: expected a file that a training run wrote, got {path} ({error!r}).") from error
+
+
+def _required(each: Field[Any]) -> bool:
+    return each.default is MISSING and each.default_factory is MISSING

@@ -1,7 +1,7 @@
 """Run an experiment: build, train, test, record."""
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -13,11 +13,15 @@ from unwarp.data import tasks
 from unwarp.errors import OptionError
 from unwarp.experiments import provenance
 from unwarp.experiments.build import build_data, build_device, build_epochs, build_model, build_module, build_precision
-from unwarp.experiments.experiment import Experiment
+from unwarp.experiments.evaluation import located_by_digit
+from unwarp.experiments.experiment import Experiment, choose
 from unwarp.experiments.records import Record, write_record
 from unwarp.experiments.trained import refuse_other_run
+from unwarp.models.co_localiser import CoLocaliser
 from unwarp.training.checkpoints import load_weights, read_checkpoint
-from unwarp.training.fit import CHECKPOINTS, LAST, Outcome, fit, test_error
+from unwarp.training.devices import Devices, is_writer
+from unwarp.training.fit import ALONE, CHECKPOINTS, LAST, Outcome, fit, test_error
+from unwarp.training.module import ClassificationModule
 
 __all__ = ["Finished", "run"]
 
@@ -50,6 +54,7 @@ def run(
     resume: bool = False,
     overwrite: bool = False,
     progress: bool = True,
+    devices: Devices = ALONE,
 ) -> Finished:
     """Train and test an experiment. The same seed gives the same run twice on the same CPU.
 
@@ -61,12 +66,14 @@ def run(
         resume: go on from the folder's last checkpoint, if there is one.
         overwrite: start anew in a folder that holds a run.
         progress: draw a progress bar.
+        devices: how many train together. Every process calls this function; the first one writes.
 
     Raises:
         OptionError: the folder holds a run, and neither ``resume`` nor ``overwrite`` was asked for.
         CheckpointError: the folder's last checkpoint is damaged or of another experiment.
         TrainingError: the loss was not finite.
     """
+    experiment = replace(experiment, label=experiment.label + devices.label)
     _commit()  # now: the sources may be others when the training ends
     start = _starting_point(folder, experiment, seed, resume=resume, overwrite=overwrite)
     device = build_device(experiment.config.training)
@@ -77,23 +84,46 @@ def run(
     about = {"name": experiment.name, "seed": seed, "config": experiment.config.values()}
     classes = tasks.get(experiment.config.data.distortion).classes
     module = build_module(experiment.config.training, model, precision, about=about, classes=classes)
+    if isinstance(model, CoLocaliser) and start is None:
+        _train_embedding(model, experiment, folder, seed=seed, data_dir=data_dir, progress=progress)
     training = experiment.config.training
     outcome = fit(
         module,
         data,
         folder,
-        epochs=build_epochs(training, batches=len(data.train_dataloader())),
+        epochs=build_epochs(training, batches=len(data.train_dataloader()) // devices.processes),
         clip=training.clip,
         precision=precision,
         device=device,
+        devices=devices,
         resume=start,
         progress=progress,
     )
     load_weights(model, read_checkpoint(outcome.best))
-    error = test_error(module, data, precision=precision, device=device)
-    examples = sum(len(labels) for _, labels in data.test_dataloader())
-    record = _record(experiment, seed, model, outcome, error, examples, precision._asdict(), device)
-    return Finished(record, write_record(record, folder / RECORD), outcome.best, model.eval())
+    error = test_error(module, data, precision=precision, device=device, devices=devices)
+    model.eval().cpu()
+    examples = sum(len(labels) for _, labels in data.whole_test())
+    figures = located_by_digit(model, data.whole_test()) if isinstance(model, CoLocaliser) else {}
+    record = _record(experiment, seed, module, outcome, error, examples, figures, precision._asdict(), device)
+    if is_writer():
+        write_record(record, folder / RECORD)
+    return Finished(record, folder / RECORD, outcome.best, model)
+
+
+def _train_embedding(
+    model: CoLocaliser, experiment: Experiment, folder: Path, *, seed: int, data_dir: Path | None, progress: bool
+) -> None:
+    """Train the classifier by which a `CoLocaliser` compares crops, on the training digits as they are.
+
+    Its run lies in the run's folder and is taken up again like any other.
+    """
+    data, width = experiment.config.data, model.embedding.network.width
+    settings = [f"data.source={data.source}", f"data.validation={data.validation}", f"model.width={width}"]
+    chosen = choose("mnist-plain/cnn", settings)
+    finished = run(chosen, folder / "embedding", seed=seed, data_dir=data_dir, resume=True, progress=progress)
+    model.embedding.network.load_state_dict(finished.model.state_dict())
+    some, _ = next(iter(build_data(chosen.config.data, seed=seed, data_dir=data_dir).val_dataloader()))
+    model.embedding.calibrate(some)
 
 
 @cache
@@ -105,9 +135,9 @@ def _commit() -> str | None:
 def _starting_point(folder: Path, experiment: Experiment, seed: int, *, resume: bool, overwrite: bool) -> Path | None:
     """The checkpoint to go on from; nothing for a start from scratch."""
     last = folder / CHECKPOINTS / f"{LAST}.ckpt"
-    if overwrite and last.exists():
+    if overwrite and last.exists() and is_writer():
         shutil.rmtree(last.parent)
-    if not last.exists():
+    if overwrite or not last.exists():
         return None
     if not resume:
         raise OptionError(
@@ -121,10 +151,11 @@ def _starting_point(folder: Path, experiment: Experiment, seed: int, *, resume: 
 def _record(
     experiment: Experiment,
     seed: int,
-    model: nn.Module,
+    module: ClassificationModule,
     outcome: Outcome,
     error: float,
     examples: int,
+    figures: dict[str, float],
     precision: dict[str, object],
     device: torch.device,
 ) -> Record:
@@ -133,8 +164,8 @@ def _record(
         label=experiment.label,
         seed=seed,
         test_error=round(error, 4),
-        validation_error=min(row["val_error"] for row in outcome.history),
-        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        validation_error=min(outcome.history, key=lambda row: row[module.monitor])["val_error"],
+        parameters=sum(parameter.numel() for parameter in module.model.parameters()),
         seconds=round(outcome.seconds, 1),
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
         commit=_commit(),
@@ -144,4 +175,5 @@ def _record(
         versions=provenance.versions(),
         history=outcome.history,
         test_examples=examples,
+        figures=figures,
     )

@@ -1,7 +1,8 @@
 """A table's figures: the published one beside ours, cell by cell."""
 
 import json
-from collections.abc import Sequence
+import statistics
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ class TableCell:
         ours: over the runs there are; nothing without a run.
         runs: their figures, by seed.
         records: their files, below the folder of results.
+        figures: what the runs say besides, by name, averaged.
     """
 
     row: str
@@ -37,6 +39,7 @@ class TableCell:
     ours: Summary | None
     runs: list[float]
     records: list[str]
+    figures: dict[str, float]
 
 
 def collect(layout: TableLayout, results: Path, assignments: Sequence[str] = (), *, budget: str) -> list[TableCell]:
@@ -70,11 +73,21 @@ def _cell(layout: TableLayout, row: str, column: str, records: Sequence[Record],
         row=row,
         column=column,
         experiment=name,
-        published=published_error(name),
+        published=_shown(layout, published_error(name)),
         ours=summarise(runs, examples=examples.pop() if len(examples) == 1 else None) if runs else None,
         runs=runs,
         records=[record.file.as_posix() for record in records],
+        figures=_averages([record.figures for record in records]),
     )
+
+
+def _shown(layout: TableLayout, error: float | None) -> float | None:
+    return 100 - error if layout.larger_is_better and error is not None else error
+
+
+def _averages(figures: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    common = [name for name in figures[0] if all(name in each for each in figures)] if figures else []
+    return {name: round(statistics.fmean(each[name] for each in figures), 2) for name in common}
 
 
 def _plain(cell: TableCell) -> dict[str, Any]:

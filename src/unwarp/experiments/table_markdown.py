@@ -26,6 +26,7 @@ def table_markdown(layout: TableLayout, cells: Sequence[TableCell], *, pictures:
         f"{layout.title}, {layout.quantity}, ours (published); {done} of {len(cells)} cells have run.",
         _markdown(("", *layout.columns), overview_rows(layout, cells)),
         _markdown(DETAILS, detail_rows(cells)),
+        *_besides(layout, cells),
         *(f"![{layout.title}]({picture})" for picture in pictures),
     ]
     return "\n\n".join(parts) + "\n"
@@ -71,6 +72,14 @@ def with_section(page: Path, name: str, text: str) -> str:
 
 def _markers(name: str) -> tuple[str, str]:
     return f"<!-- begin: unwarp table {name} -->", f"<!-- end: unwarp table {name} -->"
+
+
+def _besides(layout: TableLayout, cells: Sequence[TableCell]) -> list[str]:
+    """A table of the figures that runs have besides, if they have any: one row a figure, one column an experiment."""
+    having = [cell for cell in cells if cell.figures]
+    names = dict.fromkeys(name for cell in having for name in cell.figures)
+    rows = [(name, *(_number(cell.figures.get(name), 1) for cell in having)) for name in names]
+    return [_markdown((layout.quantity, *(cell.experiment for cell in having)), rows)] if rows else []
 
 
 def _short(cell: TableCell) -> str:

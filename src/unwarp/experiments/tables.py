@@ -83,6 +83,13 @@ TABLES: dict[str, TableLayout] = {
             **{f"2xST-FCN {heading}": f"2xst-fcn-{name}" for heading, name in _TRANSFORMS.items()},
         },
     ),
+    "colocalisation": TableLayout(
+        "Co-localisation",
+        columns={"T": "mnist-t84", "TC": "mnist-tc84"},
+        rows={"attention": "co-localiser"},
+        quantity="digits found (%)",
+        larger_is_better=True,
+    ),
     "volumes": TableLayout(
         "Digits in volumes",
         columns={"60 x 60 x 60": "mnist-3d"},

@@ -43,6 +43,7 @@ class CNN(nn.Module):
                 f"size: expected at least {_SMALLEST} x {_SMALLEST} pixels for convolutions of {_FIRST} and {_SECOND}, "
                 f"got {tuple(size)}. Pool less before the CNN, or give it larger images."
             )
+        self.width = width
         first, after_first = _pooling([n - _FIRST + 1 for n in size], room=_SECOND)
         second, (height, width_left) = _pooling([n - _SECOND + 1 for n in after_first], room=1)
         self.layers = nn.Sequential(

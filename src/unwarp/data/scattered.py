@@ -1,0 +1,59 @@
+"""Digits placed anywhere, plain or among clutter, and where they are: for co-localisation (appendix A.2)."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from unwarp._typing import Float, Integer, Shaped
+from unwarp.data import clutter
+from unwarp.data.distortions import as_images
+from unwarp.data.mnist import NUM_CLASSES, Digits
+
+__all__ = ["CANVAS", "FRAME", "Scattered", "per_class"]
+
+FRAME, CANVAS = 28, 84  # pixels
+
+
+@dataclass(frozen=True)
+class Scattered:
+    """Each digit whole somewhere in 84x84 pixels, with squares of other digits among it.
+
+    Attributes:
+        name: what settings call it.
+        squares: 6x6 distractors an image; the paper's T has none and its TC sixteen.
+
+    Example:
+        >>> from unwarp.data import mnist_subset
+        >>> digits = mnist_subset.subset("test")[:4]
+        >>> images, found = Scattered("tc84", squares=16).make(
+        ...     digits.images, digits.labels, torch.Generator().manual_seed(0)
+        ... )
+        >>> images.shape, found.shape
+        (torch.Size([4, 1, 84, 84]), torch.Size([4, 3]))
+    """
+
+    name: str
+    squares: int = 0
+
+    size = (CANVAS, CANVAS)
+    channels = 1
+    classes = NUM_CLASSES
+
+    def make(
+        self, digits: Shaped[Tensor, "n 28 28"], labels: Integer[Tensor, "n"], generator: torch.Generator
+    ) -> tuple[Float[Tensor, "n 1 84 84"], Integer[Tensor, "n 3"]]:
+        """Images, and for each the digit and the upper left corner of its frame, ``(label, row, column)``."""
+        images, count = as_images(digits), len(digits)
+        corner = torch.randint(CANVAS - FRAME + 1, (count, 2), generator=generator)
+        shown = clutter.place(images, corner, canvas=CANVAS)
+        if self.squares:
+            pieces = clutter.draw(count, digit=FRAME, canvas=CANVAS, generator=generator, squares=self.squares)
+            shown = (shown + clutter.strew(images, pieces, canvas=CANVAS)).clamp_(max=1.0)
+        return shown, torch.cat([labels[:, None], corner], dim=1)
+
+
+def per_class(digits: Digits, count: int) -> Digits:
+    """The first ``count`` digits of every class, in the order of the classes; fewer of a class that has fewer."""
+    chosen = torch.cat([torch.nonzero(digits.labels == label).flatten()[:count] for label in range(NUM_CLASSES)])
+    return Digits(digits.images[chosen], digits.labels[chosen])

@@ -1,0 +1,121 @@
+"""One attention transformer a digit, trained to agree on what its images have in common (appendix A.2)."""
+
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from unwarp._typing import Float, Integer
+from unwarp.models.cnn import CNN
+from unwarp.nn import SpatialTransformer
+from unwarp.transforms import Attention, Bounded
+
+__all__ = ["CROP", "CoLocaliser", "Embedding"]
+
+CROP = 28  # side of what a transformer hands on, in pixels
+_START = 0.6  # of the scale: a crop sees enough of most images, and a digit in it is not too small to be known
+_SLOPE = 0.1  # of the rectifiers, as in `unwarp.nn.ConvLocaliser`
+
+
+class Embedding(nn.Module):
+    """The last two layers of a trained `CNN` as one vector.
+
+    The first layer says where strokes are rather than what they form, and is left out. Each layer is scaled so that two
+    digits are at a squared distance of 1 on average, so that the two together are of the order of the hinge's margin.
+
+    Args:
+        network: trained to classify the crops; its weights stay as they are.
+    """
+
+    scales: Tensor
+
+    def __init__(self, network: CNN) -> None:
+        super().__init__()
+        self.network = network.requires_grad_(requires_grad=False)
+        self.register_buffer("scales", torch.ones(2))
+
+    def calibrate(self, images: Float[Tensor, "batch channels h w"]) -> None:
+        """Choose the scales of the layers by digits as the network knows them."""
+        with torch.no_grad():
+            self.scales.copy_(torch.stack([(2 * layer.var(0).sum()).rsqrt() for layer in self._layers(images)]))
+
+    def forward(self, images: Float[Tensor, "batch channels h w"]) -> Float[Tensor, "batch features"]:
+        """The second pooling and the logits, scaled."""
+        layers = self._layers(images)
+        return torch.cat([scale * layer for scale, layer in zip(self.scales, layers, strict=True)], dim=1)
+
+    def _layers(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        convolved = self.network.layers[:6](images)
+        return convolved.flatten(1), self.network.layers[6:](convolved)
+
+
+class CoLocaliser(nn.Module):
+    """An attention transformer for each digit, and the embedding by which their crops are compared.
+
+    Convention: theta is ``(s, t_x, t_y)`` of the crop's frame, normalised; the side of the crop is ``s`` times that of
+    the image. `Bounded` keeps scales within 1/3 and 3 and shifts within 2/3, so that a crop cannot leave the image.
+
+    Args:
+        size: height and width of the images.
+        channels: of the images.
+        classes: how many digits there are.
+        width: filters of the embedding's convolutions.
+        filters: of the localisers' convolution; the paper has 8.
+
+    Example:
+        >>> network = CoLocaliser((84, 84), width=8)
+        >>> network(torch.rand(4, 1, 84, 84), torch.tensor([0, 1, 1, 7])).shape
+        torch.Size([4, 3])
+    """
+
+    def __init__(
+        self, size: Sequence[int], *, channels: int = 1, classes: int = 10, width: int = 32, filters: int = 8
+    ) -> None:
+        super().__init__()
+        self.embedding = Embedding(CNN((CROP, CROP), channels=channels, classes=classes, width=width))
+        self.transformers = nn.ModuleList(_transformer(size, channels, filters) for _ in range(classes))
+
+    def forward(
+        self, images: Float[Tensor, "batch channels h w"], digits: Integer[Tensor, "batch"] | None = None
+    ) -> Float[Tensor, "batch 3"]:
+        """Where each image's transformer looks.
+
+        Args:
+            images: to look at.
+            digits: whose transformer looks at each; by default all are looked at by the first.
+        """
+        if digits is None:
+            digits = torch.zeros(len(images), dtype=torch.long, device=images.device)
+        theta = images.new_empty(len(images), 3)
+        for digit in cast(list[int], digits.unique().tolist()):
+            own = digits == digit
+            theta[own] = self.crop(images[own], digit)[1].to(theta.dtype)
+        return theta
+
+    def crop(
+        self, images: Float[Tensor, "batch channels h w"], digit: int
+    ) -> tuple[Float[Tensor, "batch channels 28 28"], Float[Tensor, "batch 3"]]:
+        """What one digit's transformer makes of images, and where it looked."""
+        transformer = cast(SpatialTransformer, self.transformers[digit])
+        crops, theta = transformer(images, return_theta=True)
+        return crops, cast(Bounded, transformer.transform).bound(theta)
+
+
+def _transformer(size: Sequence[int], channels: int, filters: int) -> SpatialTransformer:
+    """Convolution 9x9 of stride 4, max-pooling, two dense layers of 8, attention."""
+    height, width = (((n - 9) // 4 + 1) // 2 for n in size)
+    localiser = nn.Sequential(
+        nn.Conv2d(channels, filters, 9, stride=4),
+        nn.LeakyReLU(_SLOPE),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(filters * height * width, 8),
+        nn.LeakyReLU(_SLOPE),
+        nn.Linear(8, 8),
+        nn.LeakyReLU(_SLOPE),
+    )
+    transformer = SpatialTransformer(localiser, Bounded(Attention(), scale=3.0, shift=2 / 3), (CROP, CROP), features=8)
+    with torch.no_grad():
+        transformer.regression.bias[0] = _START
+    return transformer

@@ -1,0 +1,71 @@
+import pytest
+import torch
+
+from unwarp import warp
+from unwarp.models.co_localiser import CoLocaliser
+from unwarp.training.colocalisation_module import located, overlap, triplet_loss
+
+SIZE = (84, 84)
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(0)
+    return CoLocaliser(SIZE, classes=2, width=8)
+
+
+def theta_of(row, column, side=28):
+    """The attention that looks at a square of the image."""
+    centre = [(column + side / 2) / 42 - 1, (row + side / 2) / 42 - 1]
+    return torch.tensor([[side / 84, *centre]])
+
+
+@pytest.mark.parametrize(
+    ("theta", "expected"),
+    [
+        (theta_of(10, 20), 1.0),
+        (theta_of(10, 34), 14 / 42),
+        (theta_of(38, 20), 0.0),
+        (theta_of(3, 13, side=42), (28 / 42) ** 2),
+        (theta_of(60, 60), 0.0),
+    ],
+)
+def test_overlap_is_intersection_over_union(theta, expected):
+    assert overlap(theta, torch.tensor([[10, 20]]), SIZE).item() == pytest.approx(expected, abs=1e-5)
+
+
+def test_located_by_more_than_half(model):
+    with torch.no_grad():
+        model.transformers[1].regression.bias[0] = -50  # the bounds stop at a third: a frame of 28 pixels in the middle
+    images = torch.rand(3, 1, *SIZE)
+    found = torch.tensor([[1, 28, 28], [1, 28, 37], [1, 28, 38]])
+    assert located(model, images, found).tolist() == [True, True, False]
+
+
+def test_loss_is_the_hinge_of_the_paper(model):
+    images, others = torch.rand(4, 1, *SIZE), torch.rand(4, 1, *SIZE)
+    places = 2 * torch.rand(4, 2) - 1
+    crops, theta = model.crop(images, 0)
+    partner, _ = model.crop(others, 0)
+    scale = theta[:, :1]
+    random = warp(images, torch.cat([scale, (1 - scale) * places], 1), "attention", (28, 28))
+    e = model.embedding
+    near, far = (e(crops) - e(partner)).square().sum(1), (e(crops) - e(random)).square().sum(1)
+    for weight in (0.0, 0.5, 1.0):
+        expected = (weight * near - far + 1).clamp(min=0).mean()
+        torch.testing.assert_close(triplet_loss(model, 0, images, others, places, weight=weight), expected)
+
+
+def test_embedding_is_not_trained(model):
+    triplet_loss(model, 0, torch.rand(4, 1, *SIZE), torch.rand(4, 1, *SIZE), torch.zeros(4, 2), weight=1.0).backward()
+    assert all(parameter.grad is None for parameter in model.embedding.parameters())
+
+
+def test_calibrated_layers_weigh_the_same(model):
+    images = torch.rand(200, 1, 28, 28)
+    model.embedding.calibrate(images)
+    vectors = model.embedding(images)
+    logits, convolved = vectors[:, -2:], vectors[:, :-2]
+    for layer in (logits, convolved):
+        distance = (layer[:, None] - layer[None]).square().sum(-1)
+        assert distance.sum() / (200 * 199) == pytest.approx(1.0, rel=0.01)
