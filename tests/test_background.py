@@ -16,10 +16,12 @@ SHIFT = torch.tensor([[0.8, 0.0]])
 
 
 def test_it_is_the_median_of_the_border():
-    source = torch.zeros(2, 1, 4, 5)
-    source[0, 0, 0], source[0, 0, -1], source[0, 0, :, 0] = 3.0, 3.0, 3.0  # three sides of four
-    source[1, 0, 1:-1, 1:-1] = 9.0  # inside: not the border
+    source = torch.full((2, 1, 4, 4), 3.0)
+    source[0, 0, 0] = 0.0  # one side of four
+    source[1, 0, :, 0], source[1, 0, -1], source[1, 0, :, -1] = 0.0, 0.0, 0.0  # three sides
+    source[:, 0, 1:-1, 1:-1] = 9.0  # inside: not the border
     assert background.of_border(source).tolist() == [[3.0], [0.0]]
+    assert torch.equal(background.of_border(source.flip(2, 3)), background.of_border(source))
 
 
 @pytest.mark.parametrize("size", [(1,), (7,), (1, 1), (2, 3), (3, 4, 5)])
