@@ -7,6 +7,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from unwarp.errors import OptionError
+
 if TYPE_CHECKING:
     from unwarp.experiments.run import Finished
 
@@ -43,6 +45,11 @@ def train(
     strict: Annotated[
         bool, typer.Option("--strict", help="Of a folder: stop at a file that is unreadable or would be converted.")
     ] = False,
+    devices: Annotated[int, typer.Option(help="Devices of each machine that train together.")] = 1,
+    num_nodes: Annotated[int, typer.Option(help="Machines that train together.")] = 1,
+    strategy: Annotated[
+        str, typer.Option(help="How they work together: auto, ddp or ddp_find_unused_parameters_true.")
+    ] = "auto",
     quiet: Annotated[bool, typer.Option("--quiet", help="Draw no progress bar.")] = False,
     list_: Annotated[
         bool, typer.Option("--list", callback=_list, is_eager=True, help="Print the names of all experiments.")
@@ -54,6 +61,8 @@ def train(
 
     root = folder_root(name)
     if root is not None:
+        if devices * num_nodes != 1:
+            raise OptionError("devices, num_nodes: expected 1 for a folder of pictures. Give an experiment's name.")
         train_folder(
             root, settings or [], out=out, seed=seed, strict=strict, resume=resume, overwrite=overwrite, quiet=quiet
         )
@@ -61,18 +70,29 @@ def train(
     from unwarp.experiments.experiment import choose
     from unwarp.experiments.records import write_record
     from unwarp.experiments.run import run
+    from unwarp.training.devices import Devices, is_writer
 
     experiment = choose(name, settings or [], budget=budget)
-    folder = out or Path("runs", experiment.name, f"{experiment.label}-seed{seed}")
-    console = Console()
+    together = Devices(devices, nodes=num_nodes, strategy=strategy)
+    folder = out or Path("runs", experiment.name, f"{experiment.label}{together.label}-seed{seed}")
+    console = Console(quiet=not is_writer())
     console.print(f"{experiment.name} ({experiment.label}), seed {seed}: {folder}")
     try:
         finished = run(
-            experiment, folder, seed=seed, data_dir=data_dir, resume=resume, overwrite=overwrite, progress=not quiet
+            experiment,
+            folder,
+            seed=seed,
+            data_dir=data_dir,
+            resume=resume,
+            overwrite=overwrite,
+            progress=not quiet and is_writer(),
+            devices=together,
         )
     except KeyboardInterrupt:
         console.print("Interrupted. The same command with --resume goes on after the last finished epoch.")
         raise typer.Exit(130) from None
+    if not is_writer():
+        return
     copy = write_record(finished.record, results / finished.record.file)
     console.print(_summary(finished))
     console.print(f"record: {copy}\nweights: {finished.checkpoint}\nnext: unwarp figure {finished.checkpoint}")
