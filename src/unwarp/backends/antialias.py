@@ -94,7 +94,8 @@ def _blend_stretched(
     warps, points, ndim = positions.shape
     centre, shape = positions.flatten(0, 1), shape.flatten(0, 1)
     per_image = warps // source.shape[0] * points
-    image = torch.arange(len(centre), device=source.device).div(per_image, rounding_mode="floor")
+    # Here and below not len(), which makes a batch that is unknown while torch exports a constant.
+    image = torch.arange(centre.shape[0], device=source.device).div(per_image, rounding_mode="floor")
     radius = sampling.kernel.support
     unstretched = inverse(shape)
     first, counts = _boxes(centre.detach(), shape.detach(), unstretched.detach(), radius)
@@ -104,10 +105,9 @@ def _blend_stretched(
     order: list[Tensor] = []
     for rows, box in _groups(counts, sampling, limit, ndim):
         table = _Table(source, box[0], sampling)
-        for chunk in torch.split(rows, max(1, _BUDGET // math.prod(box))):
-            parts.append(
-                _evaluate(footprint.select(chunk), box, table, sampling.kernel, alone=len(chunk) == len(centre))
-            )
+        for chunk in _chunks(rows, box):
+            alone = chunk.shape[0] == centre.shape[0]
+            parts.append(_evaluate(footprint.select(chunk), box, table, sampling.kernel, alone=alone))
             order.append(chunk)
     back = torch.cat(order).argsort()
     blended = torch.cat([part for part, _ in parts], dim=1).index_select(1, back)
@@ -130,7 +130,7 @@ def _groups(
     counts: Integer[Tensor, "samples D"], sampling: Sampling, limit: float, ndim: int
 ) -> Iterator[tuple[Integer[Tensor, "rows"], list[int]]]:
     """Samples with boxes of similar size, and the box that holds them all."""
-    everything = torch.arange(len(counts), device=counts.device)
+    everything = torch.arange(counts.shape[0], device=counts.device)
     if sampling.antialias is not True:
         reach = 2 * sampling.kernel.support * limit
         yield everything, [math.floor(reach) + 1] + [math.floor(reach * math.sqrt(ndim)) + 1] * (ndim - 1)
@@ -141,6 +141,13 @@ def _groups(
     for kind in kinds:
         rows = everything if len(kinds) == 1 else (key == kind).nonzero()[:, 0]
         yield rows, counts.index_select(0, rows).amax(0).tolist()
+
+
+def _chunks(rows: Integer[Tensor, "rows"], box: Sequence[int]) -> Sequence[Tensor]:
+    """Samples that are evaluated at once: all of them in a graph that is exported, for any batch."""
+    if torch.compiler.is_exporting():
+        return (rows,)
+    return torch.split(rows, max(1, _BUDGET // math.prod(box)))
 
 
 def _unknown_size() -> UnsupportedError:
