@@ -15,8 +15,9 @@ from unwarp.experiments.experiment import choose
 from unwarp.experiments.published import published_error
 from unwarp.models.co_localiser import CoLocaliser
 from unwarp.training.colocalisation_module import triplet_loss
+from unwarp.training.reading_module import ctc
 
-COUNT = 67
+COUNT = 70
 CONFIGS = Path(str(files("unwarp.experiments") / "configs"))
 
 
@@ -36,6 +37,9 @@ def test_file_opens_with_its_command(name):
 def test_name_says_what_it_is(name):
     config = ExperimentConfig.read(named(name))
     dataset, _, network = name.partition("/")
+    if config.data.distortion == "lines":
+        assert (dataset, network) in {("lines", n) for n in ("crnn", "st-crnn-affine", "st-crnn-tps")}
+        return
     assert dataset == f"mnist-{'3d' if config.data.distortion == 'volumes' else config.data.distortion}"
     kinds = {"cnn-3d": "cnn", "st-cnn-3d": "st-cnn", "sequence-cnn": "cnn"}
     assert network.startswith(kinds.get(config.model.network, config.model.network))
@@ -55,6 +59,10 @@ def test_builds_and_steps(name):
         return
     logits = model(images)
     assert logits.shape[-1] == task.classes
+    if config.data.distortion == "lines":
+        ctc(logits, torch.tensor([[3, 4, 4], [5, 0, 0]])).backward()
+        assert all(parameter.grad is not None for parameter in model.parameters())
+        return
     F.cross_entropy(logits.flatten(0, -2), torch.arange(logits[..., 0].numel())).backward()
     assert all(parameter.grad is not None for parameter in model.parameters())
 

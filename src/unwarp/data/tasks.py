@@ -7,6 +7,7 @@ from unwarp import _checks
 from unwarp._typing import Float, Shaped
 from unwarp.data.addition import Addition
 from unwarp.data.distortions import DISTORTIONS, Distortion, as_images
+from unwarp.data.lines import Lines
 from unwarp.data.scattered import Scattered
 from unwarp.data.sequences import ClutteredSequences
 from unwarp.data.task import Task
@@ -28,6 +29,7 @@ TASKS: dict[str, Task] = {
     "volumes": Volumes(),
     "t84": Scattered("t84"),
     "tc84": Scattered("tc84", squares=16),
+    "lines": Lines(),
 }
 
 

@@ -17,10 +17,12 @@ from unwarp.data.scattered import Scattered, per_class
 from unwarp.experiments.config import DataConfig, ModelConfig, TrainingConfig
 from unwarp.experiments.network_table import build_network
 from unwarp.models.co_localiser import CoLocaliser
+from unwarp.models.line_reader import LineReader
 from unwarp.training.colocalisation_module import ColocalisationModule
 from unwarp.training.datamodule import BatchDataModule
 from unwarp.training.module import ClassificationModule
 from unwarp.training.precision import Precision, fastest
+from unwarp.training.reading_module import ReadingModule
 from unwarp.training.schedules import Plan, modern, published
 
 __all__ = [
@@ -87,6 +89,8 @@ def build_module(
     """The training module of a network; its checkpoints carry ``about``."""
     if isinstance(model, CoLocaliser):
         return ColocalisationModule(model, build_plan(config), about=about)
+    if isinstance(model, LineReader):
+        return ReadingModule(model, build_plan(config), channels_last=precision.channels_last, about=about)
     return ClassificationModule(
         model,
         build_plan(config),

@@ -77,6 +77,9 @@ CATALOG: dict[str, str] = {
     "mnist-e/ic-st-cnn-affine": "mnist-e/ic-st-cnn-affine.toml",
     "mnist-e/shared-st-cnn-affine": "mnist-e/shared-st-cnn-affine.toml",
     "mnist-e/st-cnn-diffeomorphic": "mnist-e/st-cnn-diffeomorphic.toml",
+    "lines/crnn": "lines/crnn.toml",
+    "lines/st-crnn-affine": "lines/st-crnn-affine.toml",
+    "lines/st-crnn-tps": "lines/st-crnn-tps.toml",
 }
 """Name of an experiment -> its settings, a file under ``configs/``."""
 

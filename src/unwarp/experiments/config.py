@@ -11,7 +11,7 @@ from unwarp.transforms import TRANSFORMS
 
 __all__ = ["DataConfig", "ExperimentConfig", "ModelConfig", "TrainingConfig"]
 
-PLAIN = ("fcn", "cnn", "cnn-3d", "sequence-cnn")
+PLAIN = ("fcn", "cnn", "cnn-3d", "sequence-cnn", "crnn")
 """Networks without a transformer."""
 
 Network: TypeAlias = Literal[
@@ -27,6 +27,8 @@ Network: TypeAlias = Literal[
     "sequence-cnn",
     "recurrent-st-cnn",
     "co-localiser",
+    "crnn",
+    "st-crnn",
 ]
 
 
@@ -41,7 +43,7 @@ class DataConfig:
         batch_size: images a training step.
     """
 
-    distortion: Literal["r", "rts", "p", "e", "tc", "plain", "addition", "sequences", "volumes", "t84", "tc84"]
+    distortion: Literal["r", "rts", "p", "e", "tc", "plain", "addition", "sequences", "volumes", "t84", "tc84", "lines"]
     source: Literal["full", "packaged"] = "full"
     validation: int = 5000
     batch_size: int = 64
@@ -59,7 +61,7 @@ class ModelConfig:
         network: fcn, cnn, one of them behind a spatial transformer, or another of `unwarp.models`.
         width: hidden units of an FCN, filters of a CNN.
         transform: what the transformer predicts, by the name of a transform; ``none`` without a transformer.
-        control: control points along each axis, for the transforms that have them.
+        control: control points along each axis, for the transforms that have them; for lines along each of two rows.
         pooling: side of the averaging windows after the transformer, in pixels.
         answers: how many a network that reads sequences gives.
     """

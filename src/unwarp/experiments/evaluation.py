@@ -6,10 +6,12 @@ from typing import Protocol, cast
 import torch
 from torch import Tensor, nn
 
+from unwarp.metrics import best_path, character_error, line_error
 from unwarp.models.co_localiser import CoLocaliser
+from unwarp.models.line_reader import LineReader
 from unwarp.training.colocalisation_module import located
 
-__all__ = ["Batches", "error_rate", "located_by_digit"]
+__all__ = ["Batches", "characters_misread", "error_rate", "located_by_digit"]
 
 
 class Batches(Protocol):
@@ -38,4 +40,15 @@ def located_by_digit(model: CoLocaliser, batches: Iterable[tuple[Tensor, Tensor]
 def _wrong(model: nn.Module, images: Tensor, answers: Tensor) -> Tensor:
     if isinstance(model, CoLocaliser):
         return ~located(model, images, answers)
+    if isinstance(model, LineReader):
+        read = best_path(model(images))
+        return torch.tensor([line_error([one], answer[None]) > 0 for one, answer in zip(read, answers, strict=True)])
     return model(images).argmax(-1) != answers
+
+
+def characters_misread(model: LineReader, batches: Iterable[tuple[Tensor, Tensor]]) -> float:
+    """Edits that a reader's lines need, for each 100 characters."""
+    with torch.inference_mode():
+        counts = [character_error(best_path(model(images)), answers) for images, answers in batches]
+    edits, characters = (sum(part) for part in zip(*counts, strict=True))
+    return 100 * edits / characters

@@ -9,12 +9,15 @@ from torch import Tensor, nn
 
 from unwarp.data import tasks
 from unwarp.data.intake import Intake
+from unwarp.data.lines import ALPHABET, Lines
 from unwarp.errors import CheckpointError, OptionError
 from unwarp.experiments.build import build_model
 from unwarp.experiments.config import ExperimentConfig
 from unwarp.experiments.folder_build import build_folder_model
 from unwarp.experiments.folder_config import FolderConfig
 from unwarp.export import read_weights
+from unwarp.metrics import best_path
+from unwarp.models.line_reader import LineReader
 from unwarp.nn import AbstractSpatialTransformer
 from unwarp.training.checkpoints import Checkpoint, load_weights, read_checkpoint
 from unwarp.training.theta_probe import transformers
@@ -66,6 +69,17 @@ class Network(NamedTuple):
             raise OptionError(f"model: expected a network that takes pictures in grey or RGB, got {self.name}.")
         return self.intake
 
+    def answers(self, images: Tensor) -> tuple[str, ...]:
+        """What the network reads in each picture."""
+        with torch.no_grad():
+            logits: Tensor = self.model(images)
+        read = best_path(logits) if isinstance(self.model, LineReader) else logits.argmax(-1)
+        return tuple(self.spelled(torch.as_tensor(answer, dtype=torch.long)) for answer in read)
+
+    def spelled(self, answer: Tensor) -> str:
+        """The name of a class, or several in a row."""
+        return "".join(self.classes[int(one)] for one in answer.flatten())
+
 
 def load_network(path: Path, *, allow_import: bool = False) -> Network:
     """Rebuild a network and load its weights: tensors and plain values alone, never code.
@@ -111,7 +125,11 @@ def _catalogued(about: Mapping[str, Any]) -> tuple[nn.Module, Intake | None, tup
     task = tasks.get(config.data.distortion)
     pictures = len(task.size) == 2 and task.channels in (1, 3)
     intake = Intake(task.size[0], task.size[1], task.channels) if pictures else None
-    return build_model(config.model, config.data), intake, tuple(map(str, range(task.classes)))
+    return build_model(config.model, config.data), intake, _classes(task)
+
+
+def _classes(task: tasks.Task) -> tuple[str, ...]:
+    return ("", *ALPHABET) if isinstance(task, Lines) else tuple(map(str, range(task.classes)))
 
 
 def _folder(about: Mapping[str, Any], allow_import: bool) -> tuple[nn.Module, Intake | None, tuple[str, ...]]:

@@ -10,10 +10,11 @@ from unwarp.experiments.config import ModelConfig
 from unwarp.models import CNN, FCN, st_cnn, st_fcn
 from unwarp.models.co_localiser import CoLocaliser
 from unwarp.models.later_transformers import ic_st_cnn, shared_st_cnn
+from unwarp.models.line_reader import crnn, st_crnn
 from unwarp.models.parallel_classifier import two_st_fcn
 from unwarp.models.sequence_reader import recurrent_st_cnn, sequence_cnn
 from unwarp.models.volume_classifier import CNN3D, st_volume
-from unwarp.transforms import TRANSFORMS, AbstractTransform, ThinPlateSpline
+from unwarp.transforms import TRANSFORMS, AbstractTransform, Bounded, ThinPlateSpline
 
 __all__ = ["build_network"]
 
@@ -30,6 +31,8 @@ _NETWORKS: dict[str, tuple[Callable[..., nn.Module], tuple[str, ...]]] = {
     "co-localiser": (CoLocaliser, ()),
     "sequence-cnn": (sequence_cnn, ("answers",)),
     "recurrent-st-cnn": (recurrent_st_cnn, ("transform", "answers")),
+    "crnn": (crnn, ()),
+    "st-crnn": (st_crnn, ("transform",)),
 }
 """Name in the settings -> what makes it, and which of the settings below it takes."""
 
@@ -45,6 +48,9 @@ def build_network(config: ModelConfig, task: Task) -> nn.Module:
 
 
 def _transform(config: ModelConfig) -> AbstractTransform:
+    if config.transform == "thin_plate_spline" and config.network == "st-crnn":
+        # A row of control points above the line and one below, none further out than the picture is large.
+        return Bounded(ThinPlateSpline(control=(2, config.control)), shift=1.0)
     if config.transform == "thin_plate_spline":
         return ThinPlateSpline(control=(config.control,) * 2)
     return TRANSFORMS[config.transform]()

@@ -13,12 +13,14 @@ from unwarp.data import tasks
 from unwarp.errors import OptionError
 from unwarp.experiments import provenance
 from unwarp.experiments.build import build_data, build_device, build_epochs, build_model, build_module, build_precision
-from unwarp.experiments.evaluation import located_by_digit
+from unwarp.experiments.evaluation import characters_misread, located_by_digit
 from unwarp.experiments.experiment import Experiment, choose
 from unwarp.experiments.records import Record, write_record
 from unwarp.experiments.trained import refuse_other_run
 from unwarp.models.co_localiser import CoLocaliser
+from unwarp.models.line_reader import LineReader
 from unwarp.training.checkpoints import load_weights, read_checkpoint
+from unwarp.training.datamodule import BatchDataModule
 from unwarp.training.devices import Devices, is_writer
 from unwarp.training.fit import ALONE, CHECKPOINTS, LAST, Outcome, fit, test_error
 from unwarp.training.module import ClassificationModule
@@ -103,11 +105,20 @@ def run(
     error = test_error(module, data, precision=precision, device=device, devices=devices)
     model.eval().cpu()
     examples = sum(len(labels) for _, labels in data.whole_test())
-    figures = located_by_digit(model, data.whole_test()) if isinstance(model, CoLocaliser) else {}
+    figures = _figures(model, data)
     record = _record(experiment, seed, module, outcome, error, examples, figures, precision._asdict(), device)
     if is_writer():
         write_record(record, folder / RECORD)
     return Finished(record, folder / RECORD, outcome.best, model)
+
+
+def _figures(model: nn.Module, data: BatchDataModule) -> dict[str, float]:
+    """What there is to say of a network beside its error."""
+    if isinstance(model, CoLocaliser):
+        return located_by_digit(model, data.whole_test())
+    if isinstance(model, LineReader):
+        return {"character error": round(characters_misread(model, data.whole_test()), 4)}
+    return {}
 
 
 def _train_embedding(

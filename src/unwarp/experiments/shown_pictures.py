@@ -60,7 +60,7 @@ def choose_pictures(network: Network, inputs: Sequence[str], *, data_dir: Path |
     pairs = [batches[index] for index in range(min(len(batches), _MOST_BATCHES))]
     images = torch.cat([images for images, _ in pairs])[:_MOST]
     labels = torch.cat([labels for _, labels in pairs])[:_MOST]
-    return ShownPictures(images, tuple(network.classes[int(label)] for label in labels), labelled=True)
+    return ShownPictures(images, tuple(network.spelled(label) for label in labels), labelled=True)
 
 
 def _of_files(network: Network, paths: Sequence[Path], names: Sequence[str], *, labelled: bool) -> ShownPictures:

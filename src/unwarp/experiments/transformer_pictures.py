@@ -27,12 +27,8 @@ _MOST_FRAMES = 60
 
 def draw_figure(network: Network, shown: ShownPictures) -> "Figure":
     """Inputs with the sampled region on them, each beside what the transformer made of it, and what it was read as."""
-    with torch.no_grad():
-        answers = network.model(shown.images).argmax(-1)
-    captions = [
-        f"{_short(name)} read as {_short(network.classes[int(answer)])}"
-        for name, answer in zip(shown.names, answers, strict=True)
-    ]
+    answers = network.answers(shown.images)
+    captions = [f"{_short(name)} read as {_short(answer)}" for name, answer in zip(shown.names, answers, strict=True)]
     return show_transformer(transformer_of(network), shown.images, captions=captions, title=network.name)
 
 
