@@ -17,9 +17,9 @@ EXPERIMENTS = {"CNN": "mnist-rts/cnn", TRANSFORMER: "mnist-rts/st-cnn-affine"}
 SETTINGS = (
     "data.source=packaged",
     "data.validation=600",
-    "data.batch_size=64",
-    "model.width=64",
-    "training.epochs=30",
+    "data.batch_size=32",
+    "model.width=32",
+    "training.epochs=40",
 )
 
 
