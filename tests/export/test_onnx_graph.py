@@ -64,6 +64,7 @@ def assert_agrees(model, path, opset=20):
 SHORT = {"diffeomorphic": Diffeomorphic((1, 1), stages=2), "stationary_velocity": StationaryVelocity(squarings=1)}
 
 
+@pytest.mark.timeout(400)
 def test_every_transform(tmp_path):
     assert_agrees(network(*(SHORT.get(name, name) for name in TRANSFORMS)), tmp_path / "graph.onnx")
     assert ops(tmp_path / "graph.onnx").count("GridSample") == len(TRANSFORMS)

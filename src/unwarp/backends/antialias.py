@@ -235,7 +235,7 @@ def _blend(
 ) -> tuple[Tensor, Tensor]:
     """``values`` is the table's, as an argument of its own for the checkpoint."""
     outer, offsets = _outer_axes(footprint, box)
-    unstretched = footprint.inverse.reshape(len(footprint.image), *(1,) * len(outer), *footprint.inverse.shape[1:])
+    unstretched = footprint.inverse.reshape(footprint.image.shape[0], *(1,) * len(outer), *footprint.inverse.shape[1:])
     # Distances k is evaluated at, but for the part of x: one for each axis of k.
     at_x = torch.zeros_like(unstretched[..., 0, 0])
     fixed = [sum((unstretched[..., k, j + 1] * d for j, d in enumerate(offsets)), at_x) for k in range(len(box))]
@@ -250,7 +250,7 @@ def _blend(
     weights = reduce(torch.mul, map(kernel, along))
     row = table.row(_broadcast(footprint.image, len(outer)), outer)
     first = row * table.width + table.column(start.to(torch.int64))
-    taken = _runs(values, first.flatten(), steps).view(len(values), len(footprint.image), -1)
+    taken = _runs(values, first.flatten(), steps).view(len(values), footprint.image.shape[0], -1)
     flat = weights.flatten(1)
     total = flat.sum(-1)
     return (taken * flat).sum(-1) / torch.where(total == 0, 1, total), total.detach()

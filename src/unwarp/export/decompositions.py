@@ -16,6 +16,12 @@ def _copysign(value: Tensor, sign: Tensor) -> Tensor:
     return torch.where(sign < 0, -value.abs(), value.abs())
 
 
+def _clamp(value: Tensor, low: float | None = None, high: float | None = None) -> Tensor:
+    """One bound at a time: of two numbers torch 2.13's exporter makes one a tensor, and refuses the pair."""
+    raised = value if low is None else torch.clamp_min(value, low)
+    return raised if high is None else torch.clamp_max(raised, high)
+
+
 def _inverse(matrix: Float[Tensor, "*batch 3 3"], check_errors: bool = False) -> tuple[Tensor, Tensor]:
     """By cofactors, the cross products of two rows: infinite or NaN where the matrix is singular."""
     del check_errors
@@ -49,6 +55,7 @@ def _stable_order(values: Tensor, *, stable: bool, dim: int = -1, descending: bo
 
 
 DECOMPOSITIONS: dict[Any, Callable[..., Any]] = {
+    cast("Any", torch.ops.aten.clamp.default): _clamp,
     cast("Any", torch.ops.aten.copysign.Tensor): _copysign,
     cast("Any", torch.ops.aten.linalg_inv_ex.default): _inverse,
     cast("Any", torch.ops.aten.sort.stable): _stable_sort,

@@ -30,7 +30,7 @@ def write_weights(model: nn.Module, path: Path, card: Mapping[str, Any]) -> Path
     Raises:
         OSError: a file cannot be written.
     """
-    save = require("safetensors.torch", extra="train").save
+    save = require("safetensors.torch", extra="export").save
     path.parent.mkdir(parents=True, exist_ok=True)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     _write(path, save(tensors, metadata={"format": "pt"}))
@@ -47,7 +47,7 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     Raises:
         CheckpointError: a file is missing or damaged.
     """
-    load = require("safetensors.torch", extra="train").load
+    load = require("safetensors.torch", extra="export").load
     card = card_path(path)
     for file in (path, card):
         if not file.is_file():
