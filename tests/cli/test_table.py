@@ -1,5 +1,4 @@
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -34,6 +33,7 @@ def test_runs_what_is_missing_and_writes_the_table(table):
     assert [name for name, cell in cells.items() if cell["ours"]] == ["mnist-p/fcn", "mnist-r/cnn"]
     assert document.with_suffix(".md").read_text().count("\n| mnist-") == 36
     assert document.with_suffix(".png").stat().st_size > 10_000
+    assert not list(Path("results/tables").glob("*/*.png"))
     second = table("--only", "mnist-r/*cnn", "--only", "mnist-p/fcn")
     assert second.out.count("done before") == 2
 
@@ -46,6 +46,7 @@ def test_seeds_run_seed_by_seed(table):
     assert [path.stem[-5:] for path in record_files()] == ["seed0", "seed1"] * 2
 
 
+@pytest.mark.timeout(300)
 def test_jobs_run_at_the_same_time(table):
     done = table("--only", "mnist-r/cnn", "--only", "mnist-p/cnn", "--jobs", "2")
     assert done.code == 0, done.err
@@ -57,8 +58,9 @@ def test_no_run_makes_the_table_alone(table):
     assert record_files() == []
 
 
+@pytest.mark.timeout(300)  # two programs start, each of which imports all of the trainer
 def test_a_cell_killed_in_the_middle_goes_on_from_its_last_checkpoint(table, mnist_folder):
-    settings = [setting for setting in SMALL if "epochs" not in setting] + ["training.epochs=40"]
+    settings = [setting for setting in SMALL if "epochs" not in setting] + ["training.epochs=12"]
     arguments = ["table", "1", *settings, "--data-dir", mnist_folder, "--quiet", *ONLY]
     command = [sys.executable, "-c", "from unwarp.cli import main; main()", *map(str, arguments)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
@@ -68,21 +70,21 @@ def test_a_cell_killed_in_the_middle_goes_on_from_its_last_checkpoint(table, mni
         process.send_signal(signal.SIGKILL)
         process.wait()
     finished = torch.load(last, weights_only=True)["epoch"] + 1
-    assert 0 < finished < 40
+    assert 0 < finished < 12
     assert record_files() == []
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "resumed" in done.stdout
     (record,) = record_files()
-    assert [row["epoch"] for row in json.loads(record.read_text())["history"]] == list(range(1, 41))
+    assert [row["epoch"] for row in json.loads(record.read_text())["history"]] == list(range(1, 13))
 
 
 def _wait_for_checkpoint(process):
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 200
     while time.monotonic() < deadline and process.poll() is None:
         for last in Path("runs").rglob("last.ckpt"):
             return last
         time.sleep(0.02)
-    pytest.fail(f"no checkpoint after a minute; the command ended with {process.poll()}")
+    pytest.fail(f"no checkpoint; the command ended with {process.poll()}")
 
 
 def test_a_failed_cell_does_not_stop_the_others(table, mnist_folder):
@@ -121,45 +123,20 @@ def test_wrong_requests(unwarp, arguments, message):
     assert message in refused.err
 
 
-def test_orphans_end(tmp_path):
-    """A worker whose parent is killed ends itself."""
-    script = tmp_path / "orphan.py"
-    script.write_text(
-        "import os, time\n"
-        "from concurrent.futures import ProcessPoolExecutor\n"
-        "from multiprocessing import get_context\n"
-        "from unwarp.experiments.cell_pool import _start_worker\n"
-        "if __name__ == '__main__':\n"
-        "    pool = ProcessPoolExecutor(1, mp_context=get_context('spawn'), initializer=_start_worker, initargs=(1,))\n"
-        "    print(pool.submit(os.getpid).result(), flush=True)\n"
-        "    time.sleep(60)\n"
-    )
-    parent = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True)
-    worker = int(parent.stdout.readline())
-    parent.kill()
-    parent.wait()
-    parent.stdout.close()
-    assert _ends(worker)
-
-
-def _ends(process, seconds=20):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        try:
-            os.kill(process, 0)
-        except ProcessLookupError:
-            return True
-        if Path(f"/proc/{process}/stat").read_text().split()[2] == "Z":
-            return True
-        time.sleep(0.05)
-    return False
-
-
 @pytest.fixture
 def standing(table):
     """A table with one run, its weights kept."""
     assert table(*ONLY, "--keep", "mnist-r/st-cnn-affine").code == 0
     return lambda: table("--check")
+
+
+def test_samples_are_drawn_of_cells_with_a_transformer(table):
+    done = table(*ONLY, "--only", "mnist-r/cnn", "--samples")
+    assert done.code == 0
+    (sample,) = Path("results/tables").glob("*-samples/*.png")
+    assert sample.stem == "mnist-r-st-cnn-affine"
+    (page,) = Path("results/tables").glob("*.md")
+    assert f"]({sample.parent.name}/{sample.name})" in page.read_text()
 
 
 def test_check_of_a_sound_table(standing):

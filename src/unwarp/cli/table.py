@@ -47,13 +47,17 @@ def table(
         list[str] | None,
         typer.Option(help="Keep an experiment's weights beside its record, for --check; repeatable."),
     ] = None,
+    samples: Annotated[
+        bool, typer.Option("--samples", help="Draw what the transformers do, of the runs whose checkpoints are here.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Draw no progress bars.")] = False,
 ) -> None:
     """Run what is missing of a table, then print and save it. After an interruption the same command goes on."""
     from unwarp.experiments.cell_run import Folders
     from unwarp.experiments.cells import cells
     from unwarp.experiments.table_figures import collect
-    from unwarp.experiments.table_files import section_name, write_table
+    from unwarp.experiments.table_files import section_name, table_paths, write_table
+    from unwarp.experiments.table_samples import write_samples
     from unwarp.experiments.tables import layout
 
     console, chosen, assignments = Console(), layout(name), settings or []
@@ -65,6 +69,8 @@ def table(
         )
     failed = 0 if no_run else _run(console, wanted, folders, jobs=jobs, progress=not quiet)
     _keep(console, keep or [], wanted, folders)
+    if samples:
+        write_samples(wanted, folders, table_paths(results, section).samples)
     figures = collect(chosen, results, assignments, budget=budget)
     _print(console, chosen, figures)
     for path in write_table(chosen, figures, results, section, page=docs):

@@ -1,10 +1,8 @@
 """Running the cells of a table, one after the other or several at a time."""
 
-import os
-import threading
 from collections.abc import Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import connection, get_context, parent_process
+from multiprocessing import get_context
 from typing import NamedTuple
 
 import torch
@@ -12,6 +10,7 @@ import torch
 from unwarp.errors import UnwarpError
 from unwarp.experiments.cell_run import Folders, State, run_cell
 from unwarp.experiments.cells import Cell
+from unwarp.experiments.worker_process import start_worker
 
 __all__ = ["CellOutcome", "run_cells"]
 
@@ -46,7 +45,7 @@ def run_cells(
         yield from (_attempt(cell, folders, progress) for cell in cells)
         return
     share = max(1, torch.get_num_threads() // jobs)
-    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_start_worker, initargs=(share,))
+    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=start_worker, initargs=(share,))
     try:
         waiting = [pool.submit(_attempt, cell, folders, False) for cell in cells]
         yield from (future.result() for future in as_completed(waiting))
@@ -59,16 +58,3 @@ def _attempt(cell: Cell, folders: Folders, progress: bool) -> CellOutcome:
         return CellOutcome(cell, run_cell(cell, folders, progress=progress))
     except UnwarpError as error:
         return CellOutcome(cell, error)
-
-
-def _start_worker(threads: int) -> None:
-    torch.set_num_threads(threads)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """End this process when the one that started it is gone: nobody would be left to hand it cells or to stop it."""
-    parent = parent_process()
-    if parent is not None:
-        connection.wait([parent.sentinel])
-        os._exit(1)

@@ -41,13 +41,13 @@ def check_files(
     for path, expected in table_texts(layout, cells, results, name).items():
         yield _same(str(path), path.read_text(encoding="utf-8") if path.is_file() else None, expected)
     if docs is not None:
-        bars = table_paths(results, name).bars
+        pictures = table_paths(results, name).pictures
         try:
             found = section(docs.read_text(encoding="utf-8"), name)
         except (OSError, DataError) as error:
             yield Finding(str(error), sound=False)
             return
-        yield _same(f"{docs}, section {name!r}", found.strip(), page_text(layout, cells, bars, docs).strip())
+        yield _same(f"{docs}, section {name!r}", found.strip(), page_text(layout, cells, pictures, docs).strip())
 
 
 def check_weights(

@@ -24,11 +24,18 @@ class TablePaths(NamedTuple):
         figures: JSON.
         markdown: the same to read.
         bars: a picture.
+        samples: folder of pictures of what the transformers do.
     """
 
     figures: Path
     markdown: Path
     bars: Path
+    samples: Path
+
+    @property
+    def pictures(self) -> list[Path]:
+        """The pictures that a page shows: the bars, and the samples that there are."""
+        return [self.bars, *sorted(self.samples.glob("*.png"))]
 
 
 def section_name(name: str, budget: str, assignments: Sequence[str] = ()) -> str:
@@ -44,20 +51,23 @@ def table_paths(results: Path, name: str) -> TablePaths:
         name: from `section_name`.
     """
     stem = results / FOLDER / name.replace(" ", "-")
-    return TablePaths(*(stem.with_suffix(ending) for ending in (".json", ".md", ".png")))
+    figures, markdown, bars = (stem.with_suffix(ending) for ending in (".json", ".md", ".png"))
+    return TablePaths(figures, markdown, bars, stem.with_name(f"{stem.name}-samples"))
 
 
 def table_texts(layout: TableLayout, cells: Sequence[TableCell], results: Path, name: str) -> dict[Path, str]:
     """What stands in the files that are text."""
     paths = table_paths(results, name)
-    markdown = table_markdown(layout, cells, pictures=[paths.bars.name])
-    return {paths.figures: table_json(layout, cells), paths.markdown: markdown}
+    return {
+        paths.figures: table_json(layout, cells),
+        paths.markdown: page_text(layout, cells, paths.pictures, paths.markdown),
+    }
 
 
-def page_text(layout: TableLayout, cells: Sequence[TableCell], bars: Path, page: Path) -> str:
+def page_text(layout: TableLayout, cells: Sequence[TableCell], pictures: Sequence[Path], page: Path) -> str:
     """What stands in the table's section of a page."""
-    picture = Path(os.path.relpath(bars, page.parent)).as_posix()
-    return table_markdown(layout, cells, pictures=[picture])
+    seen = [Path(os.path.relpath(picture, page.parent)).as_posix() for picture in pictures]
+    return table_markdown(layout, cells, pictures=seen)
 
 
 def write_table(
@@ -78,11 +88,12 @@ def write_table(
     Raises:
         DataError: the page has no section for this table.
     """
-    bars = save_png(bar_figure(layout, cells), table_paths(results, name).bars)
+    paths = table_paths(results, name)
+    save_png(bar_figure(layout, cells), paths.bars)
     texts = table_texts(layout, cells, results, name)
     if page is not None:
-        texts[page] = with_section(page, name, page_text(layout, cells, bars, page))
-    return [bars, *(_write(path, text) for path, text in texts.items())]
+        texts[page] = with_section(page, name, page_text(layout, cells, paths.pictures, page))
+    return [paths.bars, *(_write(path, text) for path, text in texts.items())]
 
 
 def _write(path: Path, text: str) -> Path:
