@@ -48,9 +48,13 @@ def build_network(config: ModelConfig, task: Task) -> nn.Module:
 
 
 def _transform(config: ModelConfig) -> AbstractTransform:
-    if config.transform == "thin_plate_spline" and config.network == "st-crnn":
-        # A row of control points above the line and one below, none further out than the picture is large.
-        return Bounded(ThinPlateSpline(control=(2, config.control)), shift=1.0)
+    """The family. Those of readers have limits: while the CTC loss says little, theta would leave the picture."""
+    if config.network == "st-crnn":
+        return Bounded(_unlimited(config, rows=2))  # of a spline, one row above the line and one below
+    return _unlimited(config, rows=config.control)
+
+
+def _unlimited(config: ModelConfig, *, rows: int) -> AbstractTransform:
     if config.transform == "thin_plate_spline":
-        return ThinPlateSpline(control=(config.control,) * 2)
+        return ThinPlateSpline(control=(rows, config.control))
     return TRANSFORMS[config.transform]()
