@@ -6,8 +6,7 @@ import torch
 from unwarp.errors import OptionError
 from unwarp.experiments.folder_build import build_folder_model
 from unwarp.experiments.folder_config import FolderConfig
-from unwarp.models import CNN
-from unwarp.models.small_cnn import SmallCNN
+from unwarp.models import CNN, SmallCNN
 from unwarp.nn import InverseCompositionalTransformer
 from unwarp.transforms import TRANSFORMS
 

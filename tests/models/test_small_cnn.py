@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from unwarp.models.small_cnn import SmallCNN
+from unwarp.models import SmallCNN
 
 
 @pytest.mark.parametrize("size", [(4, 4), (28, 28), (33, 90), (112, 112), (448, 320)])

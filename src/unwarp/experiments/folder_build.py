@@ -14,8 +14,7 @@ from unwarp.data.picture_store import PictureStore
 from unwarp.errors import OptionError, UnwarpError
 from unwarp.experiments.folder_config import FolderConfig, FolderModelConfig
 from unwarp.experiments.import_path import build_by_path
-from unwarp.models import TransformedClassifier
-from unwarp.models.small_cnn import SmallCNN
+from unwarp.models import SmallCNN, TransformedClassifier
 from unwarp.nn import ConvLocaliser, DenseLocaliser, InverseCompositionalTransformer, SpatialTransformer
 from unwarp.training.datamodule import BatchDataModule
 from unwarp.transforms import TRANSFORMS, AbstractTransform
