@@ -110,7 +110,8 @@ def test_docs_section_is_replaced_alone(unwarp):
     assert text.startswith("before\n<!-- begin")
     assert text.endswith("-->\nafter\n")
     assert "old" not in text
-    assert "](results/tables/1-quick.png)" in text
+    assert "](images/tables/1-quick.png)" in text
+    assert Path("images/tables/1-quick.png").read_bytes() == Path("results/tables/1-quick.png").read_bytes()
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from unwarp.errors import DataError
 from unwarp.experiments.kept_weights import cards, recompute
 from unwarp.experiments.table_figures import TableCell
-from unwarp.experiments.table_files import page_text, table_paths, table_texts
+from unwarp.experiments.table_files import page_text, pictures_beside, table_paths, table_texts
 from unwarp.experiments.table_markdown import section
 from unwarp.experiments.tables import TableLayout
 
@@ -41,7 +41,7 @@ def check_files(
     for path, expected in table_texts(layout, cells, results, name).items():
         yield _same(str(path), path.read_text(encoding="utf-8") if path.is_file() else None, expected)
     if docs is not None:
-        pictures = table_paths(results, name).pictures
+        pictures = pictures_beside(docs, table_paths(results, name))
         try:
             found = section(docs.read_text(encoding="utf-8"), name)
         except (OSError, DataError) as error:

@@ -1,6 +1,7 @@
 """Writing a table: JSON, Markdown, the bars, and its section of a page."""
 
 import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -12,7 +13,7 @@ from unwarp.experiments.table_markdown import table_markdown, with_section
 from unwarp.experiments.tables import TableLayout
 from unwarp.viz import save_png
 
-__all__ = ["TablePaths", "page_text", "section_name", "table_paths", "table_texts", "write_table"]
+__all__ = ["TablePaths", "page_text", "pictures_beside", "section_name", "table_paths", "table_texts", "write_table"]
 
 FOLDER = "tables"  # in the folder of results
 
@@ -70,6 +71,11 @@ def page_text(layout: TableLayout, cells: Sequence[TableCell], pictures: Sequenc
     return table_markdown(layout, cells, pictures=seen)
 
 
+def pictures_beside(page: Path, paths: TablePaths) -> list[Path]:
+    """Where a page has its copies of the pictures: documentation shows nothing that lies outside of its folder."""
+    return [page.parent / "images" / "tables" / picture.relative_to(paths.bars.parent) for picture in paths.pictures]
+
+
 def write_table(
     layout: TableLayout, cells: Sequence[TableCell], results: Path, name: str, *, page: Path | None = None
 ) -> list[Path]:
@@ -92,7 +98,10 @@ def write_table(
     save_png(bar_figure(layout, cells), paths.bars)
     texts = table_texts(layout, cells, results, name)
     if page is not None:
-        texts[page] = with_section(page, name, page_text(layout, cells, paths.pictures, page))
+        texts[page] = with_section(page, name, page_text(layout, cells, pictures_beside(page, paths), page))
+        for source, copy in zip(paths.pictures, pictures_beside(page, paths), strict=True):
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, copy)
     return [paths.bars, *(_write(path, text) for path, text in texts.items())]
 
 
