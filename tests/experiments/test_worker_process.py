@@ -18,7 +18,7 @@ def test_orphans_end(tmp_path):
         "    print(pool.submit(os.getpid).result(), flush=True)\n"
         "    time.sleep(60)\n"
     )
-    parent = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True)
+    parent = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     worker = int(parent.stdout.readline())
     parent.kill()
     parent.wait()
