@@ -31,7 +31,7 @@ def test_values_read_back():
         ("data.batch_size=0", "data.batch_size: expected at least 1"),
         ("data.validation=-5", "data.validation: expected at least 1"),
         ("model.network=st-cnn", "and a transform for other networks, got 'none'"),
-        ("model.transform=affine", "expected none for fcn, cnn, cnn-3d, sequence-cnn and a transform"),
+        ("model.transform=affine", "expected none for fcn, cnn, cnn-3d, sequence-cnn, crnn and a transform"),
         ("model.transform=afine", "Did you mean 'affine'"),
         ("model.pooling=2", "model.pooling: expected 1 for cnn"),
         ("model.width=0", "model.width: expected at least 1"),
