@@ -49,6 +49,7 @@ template <class A, Kernel K> class Antialiaser {
     double drift, half;                  // a row's run by the first distance: its middle against y, half its length
     double slanted_drift, slanted_half;  // and by the second, where that limits it
     Vector ramp_u, ramp_v, step_u, step_v;  // along a run: within a vector, and from one to the next
+    bool pair;                           // the longest runs take two vectors
   };
 
  public:
@@ -58,19 +59,22 @@ template <class A, Kernel K> class Antialiaser {
     Window window{};
     int64_t shaped = -1;  // the Jacobian the window has its shape from
     int64_t t = begin / p.points, point = begin % p.points;
+    const A* image = image_of(t);
     for (int64_t sample = begin; sample < end; ++sample) {
       int64_t which = p.matrix ? t : sample;
       if (which != shaped) shape(window, which);
       shaped = which;
-      place(window, t, point);
+      place(window, image, t, point);
       if (++point == p.points) {
         point = 0;
-        ++t;
+        image = image_of(++t);
       }
     }
   }
 
  private:
+  const A* image_of(int64_t t) const { return static_cast<const A*>(p.image) + t * p.images / p.warps * p.image_stride; }
+
   void shape(Window& w, int64_t which) const {
     const A* given = p.matrix ? static_cast<const A*>(p.matrix) + 6 * which : static_cast<const A*>(p.jacobian) + 4 * which;
     int row = p.matrix ? 3 : 2;
@@ -85,6 +89,8 @@ template <class A, Kernel K> class Antialiaser {
     bool slanted = __builtin_fabs(w.inverse.xy) > 1e-9 * w.inverse.xx;
     w.slanted_drift = slanted ? w.inverse.yy / w.inverse.xy : 0;
     w.slanted_half = slanted ? support / __builtin_fabs(w.inverse.xy) : 2 * w.reach_x + 4;
+    double longest = 2 * (w.half < w.slanted_half ? w.half : w.slanted_half) + 1;
+    w.pair = loads_by_weight && longest > lanes && longest < 2 * lanes;
     w.ramp_u = ramp<A>() * static_cast<A>(w.inverse.xx);
     w.ramp_v = ramp<A>() * static_cast<A>(w.inverse.xy);
     w.step_u = splat<A>(static_cast<A>(w.inverse.xx * lanes));
@@ -114,7 +120,7 @@ template <class A, Kernel K> class Antialiaser {
     y += static_cast<A>(p.height - 1) / 2;
   }
 
-  void place(Window& w, int64_t t, int64_t point) const {
+  void place(Window& w, const A* image, int64_t t, int64_t point) const {
     A x, y;
     position(t, point, x, y);
     A* out = static_cast<A*>(p.output) + t * p.channels * p.points + point;
@@ -125,7 +131,6 @@ template <class A, Kernel K> class Antialiaser {
     }
     w.x = nearby(clamped(static_cast<double>(x), -largest_position, largest_position), p.width, w.reach_x, p);
     w.y = nearby(clamped(static_cast<double>(y), -largest_position, largest_position), p.height, w.reach_y, p);
-    const A* image = static_cast<const A*>(p.image) + t * p.images / p.warps * p.image_stride;
     int64_t c = 0;
     for (; c + 4 <= p.channels; c += 4) blend<4>(w, image, out, c);
     if (p.channels - c == 3) blend<3>(w, image, out, c);
@@ -211,13 +216,21 @@ template <class A, Kernel K> class Antialiaser {
   UNWARP_INLINE void add_inner_run(const Window& w, int64_t count, A u, A v, const A* pixels, int64_t plane, Vector (&sum)[C],
                                    Vector& total) const {
     Vector at_u = u - w.ramp_u, at_v = v - w.ramp_v;
-    for (; count > 0; count -= lanes, pixels += lanes) {
-      Vector weight = weigh(at_u) * weigh(at_v);
-      at_u -= w.step_u;
-      at_v -= w.step_v;
+    auto add = [&] {
+      Vector weight = weigh(at_u, at_v);
       total += weight;
       for (int i = 0; i < C; ++i) sum[i] += weight * load_weighted<A>(pixels + i * plane, weight, count);
+      at_u -= w.step_u;
+      at_v -= w.step_v;
+      count -= lanes;
+      pixels += lanes;
+    };
+    if (w.pair) {  // no branch on the length of a run, which would be hard to predict
+      add();
+      add();
+      return;
     }
+    while (count > 0) add();
   }
 
   template <int C>
@@ -225,7 +238,7 @@ template <class A, Kernel K> class Antialiaser {
                              Vector (&sum)[C], Vector& total) const {
     Vector at_u = u - w.ramp_u, at_v = v - w.ramp_v;
     for (int64_t q = start; q < end; q += lanes) {
-      Vector weight = weigh(at_u) * weigh(at_v);
+      Vector weight = weigh(at_u, at_v);
       at_u -= w.step_u;
       at_v -= w.step_v;
       total += weight;

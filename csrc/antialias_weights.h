@@ -30,9 +30,16 @@ template <class A> UNWARP_INLINE Real<A> load_first(const A* p, int64_t count) {
 #endif
 }
 
+// Whether `load_weighted` goes by the weights alone.
+#if defined(__AVX2__)
+constexpr bool loads_by_weight = true;
+#else
+constexpr bool loads_by_weight = false;
+#endif
+
 // The elements whose weight is not 0, at most the first `count`, and zeros: reads nothing else. So a NaN beyond the
 // kernel's reach stays out of the sum.
-template <class A> UNWARP_INLINE Real<A> load_weighted(const A* p, Real<A> weight, [[maybe_unused]] int64_t count) {
+template <class A> UNWARP_INLINE Real<A> load_weighted(const A* p, [[maybe_unused]] Real<A> weight, [[maybe_unused]] int64_t count) {
 #if defined(__AVX512F__)
   if constexpr (sizeof(A) == 4) return (Real<A>)_mm512_maskz_loadu_ps(_mm512_test_epi32_mask((__m512i)weight, _mm512_set1_epi32(0x7fffffff)), p);
   else return (Real<A>)_mm512_maskz_loadu_pd(_mm512_test_epi64_mask((__m512i)weight, _mm512_set1_epi64(0x7fffffffffffffff)), p);
@@ -58,12 +65,23 @@ template <> UNWARP_INLINE float_lanes least<float>(float_lanes a, float_lanes b)
 template <> UNWARP_INLINE float_lanes most<float>(float_lanes a, float_lanes b) { return (float_lanes)_mm256_max_ps((__m256)a, (__m256)b); }
 #endif
 
+// The distance, at most 1.
+template <class A> UNWARP_INLINE Real<A> near_distance(Real<A> t) { return least<A>(absolute<A>(t), splat<A>(1)); }
+#if defined(__AVX512F__)
+// One instruction: of the two the one with the lesser magnitude, without its sign.
+template <> UNWARP_INLINE float_lanes near_distance<float>(float_lanes t) {
+  return (float_lanes)_mm512_range_ps((__m512)t, _mm512_set1_ps(1), 0b1010);
+}
+#endif
+
 template <class A, Kernel K> struct Weights;
 template <class A> struct Weights<A, Kernel::linear> {
   static constexpr double support = 1;
   explicit Weights(double) {}
-  UNWARP_INLINE Real<A> operator()(Real<A> t) const {
-    return most<A>(1 - absolute<A>(t), Real<A>{});
+  // (1 - |u|) (1 - |v|), each at least 0.
+  UNWARP_INLINE Real<A> operator()(Real<A> u, Real<A> v) const {
+    Real<A> rest = 1 - near_distance<A>(u);
+    return rest - rest * near_distance<A>(v);
   }
 };
 // Exactly 0 at distances 1 and 2, as in src/unwarp/kernels/cubic.py.
@@ -71,7 +89,10 @@ template <class A> struct Weights<A, Kernel::cubic> {
   static constexpr double support = 2;
   const A a;
   explicit Weights(double cubic_a) : a(static_cast<A>(cubic_a)) {}
-  UNWARP_INLINE Real<A> operator()(Real<A> t) const {
+  UNWARP_INLINE Real<A> operator()(Real<A> u, Real<A> v) const { return along(u) * along(v); }
+
+ private:
+  UNWARP_INLINE Real<A> along(Real<A> t) const {
     Real<A> one = splat<A>(1);
     t = absolute<A>(t);
     Real<A> near = least<A>(t, one), beyond = least<A>(t - near, one), rest = 1 - beyond;
