@@ -40,6 +40,12 @@ def test_every_position_is_in_one_part_with_equal_shares_of_each_class():
     assert counts == [[14, 28, 1], [4, 8, 1], [2, 4, 1]]
 
 
+def test_the_first_pictures_of_a_part_are_of_several_classes():
+    """They stand for it in figures, and the folder lists one class after the other."""
+    parts = divide(LABELS, CLASSES, validation=0.2, test=0.2, seed=0)
+    assert all(len({LABELS[i] for i in part[:6]}) > 1 for part in parts)
+
+
 def test_the_seed_decides_the_division():
     first, again, other = (divide(LABELS, CLASSES, validation=0.2, test=0.1, seed=seed) for seed in (0, 0, 1))
     assert first == again != other

@@ -14,7 +14,9 @@ def figure(
     images: Annotated[
         list[str] | None, typer.Argument(metavar="[IMAGES]...", help="Pictures, folders, or patterns in quotes.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="PNG to write. [default: figure.png in the run's folder]")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="PNG to write. [default: figure.png in the run's folder]")
+    ] = None,
     count: Annotated[int, typer.Option(min=1, max=100, help="How many pictures to draw.")] = 12,
     gif: Annotated[
         Path | None, typer.Option(help="GIF to write as well: the training run, or the steps of a look.")

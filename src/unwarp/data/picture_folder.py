@@ -30,7 +30,7 @@ class PictureFolder(NamedTuple):
 
 
 class Parts(NamedTuple):
-    """Positions of the pictures in each part, sorted."""
+    """Positions of the pictures in each part, in mixed order."""
 
     training: list[int]
     validation: list[int]
@@ -66,7 +66,9 @@ def pictures_in(folder: Path) -> list[Path]:
 
 
 def divide(labels: Sequence[int], classes: Sequence[str], *, validation: float, test: float, seed: int) -> Parts:
-    """Divide positions at random, with the same shares of every class.
+    """Divide positions at random, with the same shares of every class, in mixed order.
+
+    The first few pictures of a part stand for it in figures, so they must not be all of the first class.
 
     Args:
         labels: class of each position, as an index.
@@ -95,7 +97,7 @@ def divide(labels: Sequence[int], classes: Sequence[str], *, validation: float, 
         parts.validation.extend(shuffled[:held])
         parts.test.extend(shuffled[held : held + tested])
         parts.training.extend(shuffled[held + tested :])
-    return Parts(*(sorted(part) for part in parts))
+    return Parts(*([part[int(i)] for i in torch.randperm(len(part), generator=generator)] for part in parts))
 
 
 def _is_class(folder: Path) -> bool:
