@@ -16,6 +16,7 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from unwarp.training.checkpoints import load_weights, read_checkpoint
 from unwarp.training.datamodule import BatchDataModule
 from unwarp.training.devices import Devices
+from unwarp.training.heap import keep_freed_memory
 from unwarp.training.history import History
 from unwarp.training.module import ClassificationModule
 from unwarp.training.precision import Precision
@@ -79,6 +80,8 @@ def fit(
     """
     if resume is not None:
         load_weights(module.model, read_checkpoint(resume))  # a misfit is refused before anything is written
+    if device.type == "cpu":
+        keep_freed_memory()
     history = History()
     callbacks: list[Callback] = [ThetaStatistics(), TransformerCourse(), history, *_checkpoints(folder, module.monitor)]
     if progress:
