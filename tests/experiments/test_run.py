@@ -61,7 +61,7 @@ def test_resuming_a_finished_run_gives_its_record_again(finished, mnist_folder, 
     [
         (NAME, 2, [], "seed: expected 2, got 1"),
         ("mnist-p/st-cnn-affine", 1, [], "data.distortion: expected 'p', got 'r'"),
-        (NAME, 1, ["training.lr=0.5"], "training.lr: expected 0.5, got 0.0015"),
+        (NAME, 1, ["training.lr=0.5"], "training.lr: expected 0.5, got 0.002"),
     ],
 )
 def test_resuming_another_run_is_refused(finished, mnist_folder, small, name, seed, changed, message):

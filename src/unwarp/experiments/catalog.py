@@ -92,7 +92,6 @@ BUDGETS: dict[str, dict[str, Any]] = {
         "training.steps": 150_000,
         "training.lr": 0.01,
         "training.warmup": 0.0,
-        "training.weight_decay": 0.0,
         "training.label_smoothing": 0.0,
         "training.clip": 0.0,
         "training.localiser_lr_scale": 1.0,
