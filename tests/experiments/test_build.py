@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from unwarp.errors import DataError, OptionError
-from unwarp.experiments.build import build_data, build_epochs, build_model, build_precision
+from unwarp.experiments.build import build_data, build_epochs, build_model, build_module, build_precision
 from unwarp.experiments.experiment import choose
 from unwarp.training.precision import Precision
 
@@ -71,3 +71,27 @@ def test_missing_folder(tmp_path):
 def test_control_points_reach_the_transform():
     config = choose("mnist-r/st-cnn-tps", ["model.control=3"]).config
     assert build_model(config.model, config.data).transformer.transform.theta_shape == (9, 2)
+
+
+def module_of(name, *assignments):
+    config = choose(name, assignments).config
+    return build_module(config.training, build_model(config.model, config.data), Precision(), about={})
+
+
+def test_penalties_reach_the_module():
+    module = module_of("mnist-r/st-cnn-tps", "training.bending_penalty=0.1", "training.outside_penalty=1")
+    assert choose("mnist-r/st-cnn-tps", ["training.bending_penalty=0.1"]).config.training.penalties() == {
+        "bending": 0.1
+    }
+    images = torch.rand(2, 1, 28, 28)
+    module.log = lambda *arguments, **options: None
+    assert module.training_step((images, torch.tensor([1, 2])), 0).requires_grad
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("mnist-r/cnn", "at least one spatial transformer"), ("lines/st-crnn-tps", "penalties for classifiers alone")],
+)
+def test_penalties_without_something_to_penalise(name, message):
+    with pytest.raises(OptionError, match=message):
+        module_of(name, "training.outside_penalty=1")

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from unwarp.nn import ConvLocaliser, SpatialTransformer, outside_penalty
 from unwarp.training.module import ClassificationModule
 
 
@@ -15,3 +16,26 @@ def test_training_labels_are_smoothed_and_others_are_not():
     smoothed = module.training_step(batch, 0)
     plain = torch.nn.functional.cross_entropy(batch[0].flatten(1), batch[1])
     assert smoothed == pytest.approx(float(plain) + 0.5 * 0.75 * 9, rel=1e-3)
+
+
+def test_penalties_are_part_of_the_training_loss_alone():
+    transformer = SpatialTransformer(ConvLocaliser(1, 28), "affine")
+    with torch.no_grad():
+        transformer.regression.bias.mul_(3)  # looks at three times the image
+    model = nn.Sequential(transformer, nn.Flatten(), nn.Linear(784, 10))
+    logged = {}
+    batch = torch.rand(4, 1, 28, 28), torch.arange(4)
+
+    def loss_with(**options):
+        module = ClassificationModule(model, lambda model, steps: None, **options)
+        module.log = lambda name, value, **_: logged.update({name: value})
+        with torch.no_grad():
+            module.validation_step(batch, 0)
+        return module.training_step(batch, 0)
+
+    added = loss_with(penalties={"outside": 0.5}) - loss_with()
+    _, theta = transformer(batch[0], return_theta=True)
+    expected = 0.5 * outside_penalty(theta, transformer.transform)
+    assert expected > 0.1
+    assert added.item() == pytest.approx(expected.item(), rel=1e-4)
+    assert logged["train_penalty"].item() == pytest.approx(expected.item(), rel=1e-4)

@@ -14,6 +14,7 @@ from unwarp.data.distorted_mnist import NUM_CLASSES, EpochSampler, FixedBatches,
 from unwarp.data.lazy_batches import LazyBatches
 from unwarp.data.pairs import PairBatches
 from unwarp.data.scattered import Scattered, per_class
+from unwarp.errors import OptionError
 from unwarp.experiments.config import DataConfig, ModelConfig, TrainingConfig
 from unwarp.experiments.network_table import build_network
 from unwarp.models.co_localiser import CoLocaliser
@@ -86,7 +87,15 @@ def build_module(
     about: Mapping[str, Any],
     classes: int = NUM_CLASSES,
 ) -> ClassificationModule:
-    """The training module of a network; its checkpoints carry ``about``."""
+    """The training module of a network; its checkpoints carry ``about``.
+
+    Raises:
+        OptionError: penalties for a network without a transformer, or trained by a loss of its own.
+    """
+    if config.penalties() and isinstance(model, (CoLocaliser, LineReader)):
+        raise OptionError(
+            f"training: expected penalties for classifiers alone, got {', '.join(config.penalties())}. Leave them at 0."
+        )
     if isinstance(model, CoLocaliser):
         return ColocalisationModule(model, build_plan(config), about=about)
     if isinstance(model, LineReader):
@@ -97,6 +106,7 @@ def build_module(
         classes=classes,
         channels_last=precision.channels_last,
         label_smoothing=config.label_smoothing,
+        penalties=config.penalties(),
         about=about,
     )
 

@@ -14,6 +14,8 @@ __all__ = ["DataConfig", "ExperimentConfig", "ModelConfig", "TrainingConfig"]
 PLAIN = ("fcn", "cnn", "cnn-3d", "sequence-cnn", "crnn")
 """Networks without a transformer."""
 
+PENALTIES = ("outside", "identity", "bending", "folding")
+
 Network: TypeAlias = Literal[
     "fcn",
     "cnn",
@@ -105,6 +107,10 @@ class TrainingConfig:
         regression_lr_scale: further factor on that of the localiser's last layer, of ``modern`` alone.
         label_smoothing: share of each label that is spread over all classes, of ``modern`` alone.
         clip: largest norm of the gradient, which longer ones are scaled to; 0 does not clip.
+        outside_penalty: weight in the loss of samples outside the image; this one and the next three: `ThetaPenalty`.
+        identity_penalty: weight of theta's distance from the identity.
+        bending_penalty: weight of the bending energy of thin-plate splines.
+        folding_penalty: weight of places where a warp folds over.
         precision: ``auto`` takes bfloat16 where the machine has arithmetic for it.
         channels_last: ``auto`` goes with the precision.
         device: ``auto`` takes a GPU if there is one.
@@ -120,13 +126,18 @@ class TrainingConfig:
     regression_lr_scale: float = 1.0
     label_smoothing: float = 0.0
     clip: float = 1.0
+    outside_penalty: float = 0.0
+    identity_penalty: float = 0.0
+    bending_penalty: float = 0.0
+    folding_penalty: float = 0.0
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     channels_last: Literal["auto", "yes", "no"] = "auto"
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
     def __post_init__(self) -> None:
         _at_least("training.epochs", self.epochs, 1)
-        for name in ("steps", "weight_decay", "warmup", "localiser_lr_scale", "regression_lr_scale", "clip"):
+        rates = ("weight_decay", "warmup", "localiser_lr_scale", "regression_lr_scale", "clip")
+        for name in ("steps", *rates, *(f"{term}_penalty" for term in PENALTIES)):
             _at_least(f"training.{name}", getattr(self, name), 0)
         if not self.lr > 0:
             raise OptionError(f"training.lr: expected a positive number, got {self.lr}.")
@@ -136,6 +147,11 @@ class TrainingConfig:
             raise OptionError(f"training.label_smoothing: expected a share, 0 to below 1, got {self.label_smoothing}.")
         if self.recipe == "published":
             self._check_published()
+
+    def penalties(self) -> dict[str, float]:
+        """Weights of the regularisers that take part in the loss."""
+        weights = {term: getattr(self, f"{term}_penalty") for term in PENALTIES}
+        return {term: weight for term, weight in weights.items() if weight}
 
     def _check_published(self) -> None:
         plain = {"weight_decay": 0.0, "warmup": 0.0, "regression_lr_scale": 1.0, "label_smoothing": 0.0}

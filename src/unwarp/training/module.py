@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torchmetrics.classification import MulticlassAccuracy
 
 from unwarp.errors import TrainingError
+from unwarp.nn import ThetaPenalty
 from unwarp.training.checkpoints import ABOUT
 from unwarp.training.schedules import Plan
 from unwarp.training.theta_probe import ThetaProbe
@@ -43,6 +44,8 @@ class ClassificationModule(LightningModule):
         classes: number of logits.
         channels_last: lay images and filters out with the channels innermost.
         label_smoothing: share of each training label that is spread over all classes.
+        penalties: weights of `unwarp.nn.ThetaPenalty`, which is added to the training loss and logged as
+            ``train_penalty``.
         about: plain values to write into each checkpoint, so that a file says what it holds.
     """
 
@@ -57,6 +60,7 @@ class ClassificationModule(LightningModule):
         classes: int = 10,
         channels_last: bool = False,
         label_smoothing: float = 0.0,
+        penalties: Mapping[str, float] | None = None,
         about: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
@@ -67,6 +71,7 @@ class ClassificationModule(LightningModule):
         self.model: nn.Module = model
         self._plan = plan
         self._label_smoothing = label_smoothing
+        self._penalty = ThetaPenalty(model, **penalties) if penalties else None
         self._about = dict(about or {})
         self.probe = ThetaProbe(model)
         self.train_errors, self.val_errors, self.test_errors = (ErrorRate(classes) for _ in range(3))
@@ -82,6 +87,10 @@ class ClassificationModule(LightningModule):
             TrainingError: it is not finite.
         """
         loss = self._step("train", self.train_errors, batch)
+        if self._penalty is not None:
+            penalty = self._penalty()
+            self.log("train_penalty", penalty, on_epoch=True, on_step=False, batch_size=len(batch[1]), sync_dist=True)
+            loss = loss + penalty
         self.refuse_non_finite(loss)
         return loss
 
