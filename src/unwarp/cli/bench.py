@@ -13,15 +13,19 @@ __all__ = ["bench"]
 
 
 def bench(
-    what: Annotated[str, typer.Argument(help="What to measure: cpu, or quality (of anti-aliasing).")] = "cpu",
+    what: Annotated[
+        str, typer.Argument(help="What to measure: cpu, gpu, quality (of anti-aliasing), or step (of training).")
+    ] = "cpu",
     seconds: Annotated[float, typer.Option(help="Time for each line of the table.")] = 2.0,
-    clock: Annotated[str | None, typer.Option(help="wall, or cpu on a machine that others use too (for cpu).")] = None,
+    clock: Annotated[
+        str | None, typer.Option(help="wall, or cpu on a machine that others use too (for cpu and step).")
+    ] = None,
     only: Annotated[list[str] | None, typer.Option(help="A job to run; again for more. All by default.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the JSON and the plot.")] = None,
 ) -> None:
     """Time unwarp, torch, kornia, OpenCV, MONAI and scipy in one run, each where it is installed."""
     folder = Path(__file__).parents[3] / "benchmarks"
-    known = sorted(path.stem for path in folder.glob("*.py") if path.stem in ("cpu", "gpu", "quality"))
+    known = sorted(path.stem for path in folder.glob("*.py") if path.stem in ("cpu", "gpu", "quality", "step"))
     if not known:
         raise DataError("bench: the benchmarks are not part of an installed package. Run this in a clone of unwarp.")
     if what not in known:

@@ -1,0 +1,144 @@
+"""What sampling adds to a training step of the ST-CNN: the grid and the sampler, the localiser apart.
+
+    python benchmarks/step.py [--seconds 20] [--clock wall] [--out benchmarks/results]
+
+Two steps are timed in turn in one process: a whole one, and one in which the sampler is left out, while the localiser
+runs and learns as before. Their difference, as a share of the shorter one, is what the paper puts at 6 % for four whole
+transformers (section 4.2).
+"""
+
+import argparse
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import measure
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from unwarp.data import tasks
+from unwarp.experiments import provenance
+from unwarp.experiments.build import build_model, build_plan, build_precision
+from unwarp.experiments.config import TrainingConfig
+from unwarp.experiments.experiment import choose
+from unwarp.nn.abstract_transformer import AbstractSpatialTransformer
+from unwarp.training.heap import keep_freed_memory
+
+SEED = 0
+BATCH = 64
+TARGET = 5.0
+TRANSFORMERS = ("mnist-r/st-cnn-affine", *(f"mnist-rts/st-cnn-{family}" for family in ("affine", "projective", "tps")))
+
+
+@dataclass
+class Row:
+    """One network: milliseconds of a step, and what sampling adds to it, in percent."""
+
+    experiment: str
+    whole: float
+    without: float
+    spread: float
+    added: float
+
+
+class Unsampled(nn.Module):
+    """A transformer that predicts theta, passes it a gradient, and returns its input as it is."""
+
+    def __init__(self, transformer: AbstractSpatialTransformer) -> None:
+        super().__init__()
+        self.transformer = transformer
+
+    def forward(self, images: Tensor) -> Tensor:
+        """The images; theta takes part with a weight of 0."""
+        return images + 0 * self.transformer.localise(images).sum().to(images.dtype)
+
+
+def main() -> None:
+    """Measure, print, write."""
+    arguments = _arguments()
+    keep_freed_memory()
+    rows = []
+    print(f"{'experiment':30} {'step ms':>8} {'without':>8} {'+-':>6} {'added':>7}")
+    for name in TRANSFORMERS:
+        row = measured(name, arguments.seconds, arguments.clock)
+        rows.append(row)
+        print(f"{name:30} {row.whole:8.2f} {row.without:8.2f} {row.spread:6.2f} {row.added:6.1f}%")
+    for line in verdicts(rows):
+        print(line)
+    print(f"results: {_write(rows, arguments)}")
+
+
+def measured(name: str, seconds: float, clock: str) -> Row:
+    """The two steps of one experiment, in turn."""
+    torch.manual_seed(SEED)
+    config = choose(name, []).config
+    size = tasks.get(config.data.distortion).size
+    batch = torch.rand(BATCH, 1, *size), torch.randint(10, (BATCH,))
+    whole, without = (build_model(config.model, config.data) for _ in range(2))
+    without.transformer = Unsampled(without.transformer)
+    calls = {"whole": _step(config.training, whole, batch), "without": _step(config.training, without, batch)}
+    times = measure.paired(calls, seconds=seconds, clock=clock)
+    full, rest = times["whole"], times["without"]
+    return Row(name, full.median, rest.median, max(full.spread, rest.spread), 100 * (full.median / rest.median - 1))
+
+
+def _step(config: TrainingConfig, model: nn.Module, batch: tuple[Tensor, Tensor]) -> Callable[[], None]:
+    """A step as training does it: forward, loss, backward, optimiser."""
+    images, labels = batch
+    precision = build_precision(config, torch.device("cpu"))
+    if precision.channels_last:
+        model = model.to(memory_format=torch.channels_last)
+        images = images.contiguous(memory_format=torch.channels_last)
+    optimiser, _ = build_plan(config)(model, 1000)
+    half = precision.dtype == "bfloat16"
+
+    def step() -> None:
+        optimiser.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            logits = model(images)
+        functional.cross_entropy(logits.float(), labels).backward()
+        optimiser.step()
+
+    return step
+
+
+def verdicts(rows: list[Row]) -> list[str]:
+    """Whether sampling stays within its share; a missed one stays in."""
+    return [
+        f"{'HOLDS ' if row.added <= TARGET else 'MISSED'} {row.experiment}: sampling adds {row.added:.1f} % to a step"
+        for row in rows
+    ]
+
+
+def _write(rows: list[Row], arguments: argparse.Namespace) -> Path:
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    path = arguments.out / "step.json"
+    record = {
+        "benchmark": "step",
+        "commit": provenance.commit(),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seed": SEED,
+        "machine": provenance.machine(torch.device("cpu")),
+        "versions": provenance.versions(),
+        "clock": arguments.clock,
+        "batch": BATCH,
+        "rows": [asdict(row) for row in rows],
+        "verdicts": verdicts(rows),
+    }
+    path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    return path
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=10.0, help="time for each network")
+    parser.add_argument("--clock", choices=list(measure.CLOCKS), default="wall", help="cpu on a shared machine")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results", help="folder of the JSON")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
