@@ -62,6 +62,11 @@ class Line:
     def __post_init__(self) -> None:
         self.ratio = self.timings[self.against].median / self.timings["unwarp"].median
 
+    @property
+    def copies(self) -> float | None:
+        """How many times a copy of the image would fit, where it was timed: memory traffic is the limit."""
+        return self.timings["unwarp"].median / self.timings["clone"].median if "clone" in self.timings else None
+
 
 def smooth(shape: tuple[int, ...]) -> Tensor:
     """An image of a few waves: neighbours differ little, so roundings of position show little."""
@@ -271,7 +276,9 @@ def show(line: Line) -> None:
     """One row of the table."""
     others = "  ".join(f"{name} {t.median:.3g}±{t.spread:.2g}" for name, t in line.timings.items())
     met = "" if line.target is None else f" (target {line.target:g}{'' if line.ratio >= line.target else ', MISSED'})"
-    print(f"{line.job:14s}{line.shape!s:21s}{line.direction:8s} x{line.ratio:5.2f}{met:22s} ms: {others}", flush=True)
+    copies = f"  = {line.copies:.1f} clones" if line.copies is not None else ""
+    row = f"{line.job:14s}{line.shape!s:21s}{line.direction:8s} x{line.ratio:5.2f}{met:22s} ms: {others}{copies}"
+    print(row, flush=True)
 
 
 def means(lines: list[Line]) -> dict[str, float]:
