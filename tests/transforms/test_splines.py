@@ -177,9 +177,10 @@ def test_control_points_that_determine_no_spline_are_refused():
 
 
 @pytest.mark.parametrize("family", ["piecewise_affine", "b_spline"])
-def test_lattices_need_two_points_an_axis(family):
+@pytest.mark.parametrize("control", [(1, 3), (4,), 4, "44", (4.0, 4.0)])
+def test_lattices_need_two_points_an_axis(family, control):
     with pytest.raises(OptionError, match="control: expected 2 counts of at least 2"):
-        SPLINES[family]((1, 3))
+        SPLINES[family](control)
 
 
 def test_two_rows_of_fiducial_points_rectify_text():

@@ -110,7 +110,11 @@ def control_points(control: Sequence[int] | Tensor, ndim: int) -> Float[Tensor, 
 
 def lattice_counts(counts: Sequence[int], ndim: int) -> tuple[int, ...]:
     """Check the counts of a control lattice, in tensor order."""
-    checked = tuple(counts)
-    if len(checked) != ndim or min(checked) < 2:
-        raise OptionError(f"control: expected {ndim} counts of at least 2, in tensor order, got {counts!r}.")
+    given: Any = counts
+    checked: tuple[Any, ...] = tuple(given) if hasattr(given, "__iter__") else ()
+    if len(checked) != ndim or not all(isinstance(count, int) and count >= 2 for count in checked):
+        raise OptionError(
+            f"control: expected {ndim} counts of at least 2, in tensor order, got {counts!r}. "
+            f"Use control=({', '.join(['4'] * ndim)}{',' if ndim == 1 else ''})."
+        )
     return checked
