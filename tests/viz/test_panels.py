@@ -31,6 +31,15 @@ def test_each_sample_shows_its_input_beside_its_output():
         assert not right.lines
 
 
+def test_rows_of_wide_pictures_are_lower():
+    theta = Affine().identity().expand(4, 2, 3)
+    square, wide = (
+        viz.transformer_figure(torch.rand(4, 1, h, 32), torch.rand(4, 1, h, 32), theta, Affine()) for h in (32, 8)
+    )
+    assert wide.get_figheight() < 0.5 * square.get_figheight()
+    assert wide.get_figwidth() == square.get_figwidth()
+
+
 def test_each_input_shows_its_own_region_and_each_output_a_frame_of_its_size():
     images, outputs, _ = affine_case(2)
     theta = torch.tensor([[[1.0, 0, 0], [0, 1, 0]], [[0.5, 0, 0], [0, 0.5, 0]]])

@@ -86,7 +86,8 @@ def transformer_figure(
         draw_region, transform=transform, size=tuple(images.shape[-2:]), cells=cells, align_corners=align_corners
     )
     columns = min(pairs_per_row, len(images))
-    figure, pairs = _layout(len(images), columns, outputs.shape[1], title)
+    slimmest = max(height / width for height, width in (images.shape[-2:], outputs.shape[-2:]))
+    figure, pairs = _layout(len(images), columns, outputs.shape[1], title, height=1.25 * min(1.0, slimmest))
     for index, axes in enumerate(pairs):
         _draw_pair(axes, images[index], outputs[index], lambda ax, theta=theta[index]: draw(theta, ax=ax))
         if captions is not None:
@@ -123,10 +124,12 @@ def _check_counts(images: Tensor, outputs: Tensor, theta: Tensor, captions: Sequ
         raise ShapeError(f"{', '.join(counts)}: expected one each for every sample, got {list(counts.values())}.")
 
 
-def _layout(count: int, columns: int, outputs: int, title: str | None) -> "tuple[Figure, list[list[Axes]]]":
-    """A figure with axes for each sample: one for the input and one for each output."""
+def _layout(
+    count: int, columns: int, outputs: int, title: str | None, *, height: float
+) -> "tuple[Figure, list[list[Axes]]]":
+    """A figure with axes for each sample, 1.25 inches wide and as high as is said: an input's and each output's."""
     rows = math.ceil(count / columns)
-    figure = new_figure(columns * 1.25 * (1 + outputs), rows * 1.5 + (0.4 if title else 0.1))
+    figure = new_figure(columns * 1.25 * (1 + outputs), rows * (height + 0.25) + (0.4 if title else 0.1))
     if title:
         figure.suptitle(title, color=INK, fontsize=11)
     spec = figure.add_gridspec(rows, columns)
