@@ -8,6 +8,7 @@ import os
 import platform
 import shlex
 import sys
+import textwrap
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -101,7 +102,9 @@ def _torch_folder() -> Path:
 
 
 def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    """What went wrong in one line; of a compiler's command only how it begins."""
+    line = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return textwrap.shorten(line, width=120, placeholder=" ...")
 
 
 setup(
