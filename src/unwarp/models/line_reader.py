@@ -9,7 +9,7 @@ from unwarp._typing import Float
 from unwarp.nn import ConvLocaliser, SpatialTransformer
 from unwarp.transforms import AbstractTransform
 
-__all__ = ["CRNN", "LineReader", "Shrink", "crnn", "st_crnn"]
+__all__ = ["CRNN", "Contrast", "LineReader", "Shrink", "crnn", "st_crnn"]
 
 LINE = (24, 96)
 """Height and width of what the CRNN reads."""
@@ -85,6 +85,17 @@ class Shrink(nn.Module):
         return F.interpolate(images, self.size, mode="bilinear", antialias=True)
 
 
+class Contrast(nn.Module):
+    """How far each pixel is from its picture's mean, beside the other pixels: ink is the same on any ground.
+
+    Without it the strongest thing that a localiser sees is whether a picture is light or dark.
+    """
+
+    def forward(self, images: Float[Tensor, "batch channels h w"]) -> Float[Tensor, "batch channels h w"]:
+        distances = (images - images.mean((-2, -1), keepdim=True)).abs()
+        return distances / distances.mean((-2, -1), keepdim=True).clamp_min(1e-3) - 1
+
+
 def crnn(size: Sequence[int], *, channels: int = 1, classes: int = 35, width: int = 32) -> LineReader:
     """The reader without a transformer: the whole picture, shrunk to the size of a line.
 
@@ -108,7 +119,7 @@ def st_crnn(
 ) -> LineReader:
     """The reader behind a transformer, which samples the line out of the full picture (Shi et al. 2018).
 
-    The localiser looks at a shrunk picture. Beyond the picture its edge pixels are sampled: grounds are not black.
+    The localiser looks at the contrasts of a shrunk picture. Beyond the picture its edge pixels are sampled: grounds are not black.
 
     Args:
         size: height and width of the images; any.
@@ -123,7 +134,7 @@ def st_crnn(
         torch.Size([2, 24, 35])
     """
     del size
-    localiser = nn.Sequential(Shrink(_LOOK), ConvLocaliser(channels, _LOOK, hidden=64))
+    localiser = nn.Sequential(Shrink(_LOOK), Contrast(), ConvLocaliser(channels, _LOOK, hidden=64))
     transformer = SpatialTransformer(localiser, transform, LINE, features=64, padding_mode="border")
     return LineReader(transformer, CRNN(channels=channels, classes=classes, width=width))
 
