@@ -133,7 +133,7 @@ PUBLIC = {
     # unwarp.data and unwarp.training export nothing themselves: these are the modules that the reference documents.
     "unwarp.models": ["CNN", "FCN", "SmallCNN", "TransformedClassifier", "st_cnn", "st_fcn"],
     "unwarp.models.later_transformers": ["ic_st_cnn", "shared_st_cnn"],
-    "unwarp.models.line_reader": ["CRNN", "LineReader", "Shrink", "crnn", "st_crnn"],
+    "unwarp.models.line_reader": ["CRNN", "Contrast", "LineReader", "Shrink", "crnn", "st_crnn"],
     "unwarp.models.parallel_classifier": ["two_st_fcn"],
     "unwarp.models.sequence_reader": ["GlimpseReader", "WholeReader", "recurrent_st_cnn", "sequence_cnn"],
     "unwarp.models.volume_classifier": ["CNN3D", "FlattenedVolume", "st_volume"],

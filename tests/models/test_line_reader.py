@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from unwarp.models.line_reader import LINE, crnn, st_crnn
+from unwarp.models.line_reader import LINE, Contrast, crnn, st_crnn
 from unwarp.transforms import Bounded, ThinPlateSpline
 
 
@@ -21,6 +21,17 @@ def test_the_localiser_learns_from_the_reader():
     reader = st_crnn((64, 128), width=8)
     reader(torch.rand(2, 1, 64, 128))[..., 1].sum().backward()
     assert reader.transformer.regression.weight.grad.abs().sum() > 0
+
+
+def test_ink_has_the_same_contrast_on_light_and_dark_grounds():
+    ink = torch.rand(3, 1, 32, 64).square()
+    seen = Contrast()(0.1 + 0.4 * ink)
+    torch.testing.assert_close(Contrast()(0.9 - 0.8 * ink), seen, rtol=1e-3, atol=1e-4)
+    assert not torch.allclose(seen[0], seen[1], atol=0.1)
+
+
+def test_a_picture_of_one_grey_has_no_contrast():
+    assert torch.equal(Contrast()(torch.full((1, 1, 4, 4), 0.5)), torch.full((1, 1, 4, 4), -1.0))
 
 
 def test_without_a_transformer_the_picture_is_shrunk():

@@ -108,7 +108,7 @@ def _refuse_huge(path: Path, size: tuple[int, int], most_pixels: int) -> None:
     if width * height > most_pixels:
         raise DataError(
             f"{path}: huge: expected at most {most_pixels:,} pixels, got {width} x {height}. "
-            "Allow more with --max-pixels, or make it smaller."
+            "Allow more by --max-pixels, for training by data.megapixels, or make it smaller."
         )
 
 
