@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from unwarp import kernels
+from unwarp import kernels, padding
 from unwarp.backends import Sampling
 from unwarp.backends.triton import Triton
 
@@ -17,7 +17,7 @@ from triton.backends.compiler import GPUTarget  # noqa: E402
 from unwarp.backends.triton import autotune, launch, ops, problem  # noqa: E402
 
 HOPPER = GPUTarget("cuda", 90, 32)
-NAMES = {torch.float32: "fp32", torch.float64: "fp64", torch.bfloat16: "bf16", torch.int64: "i64"}
+NAMES = {torch.float32: "fp32", torch.float64: "fp64", torch.bfloat16: "bf16", torch.int64: "i64", torch.int8: "i8"}
 
 pytestmark = pytest.mark.filterwarnings("ignore:TRITON_DEFAULT_FP_FUSION")
 
@@ -71,7 +71,7 @@ def compiled(monkeypatch):
     return recorder
 
 
-def example(kind, *, channels=3, dtype=torch.float32, points=torch.float32, last=False):
+def example(kind, *, channels=3, dtype=torch.float32, points=torch.float32, last=False, rows=2):
     image = torch.zeros(2, channels, 48, 64, dtype=dtype)
     image = image.to(memory_format=torch.channels_last) if last else image
     if kind == "basis":
@@ -79,18 +79,33 @@ def example(kind, *, channels=3, dtype=torch.float32, points=torch.float32, last
         return image, problem.Points(problem.BASIS, theta, (48, 64), (1.0, 1.0), basis)
     if kind == "grid":
         return image, problem.Points(problem.GRID, torch.zeros(2, 48, 64, 2, dtype=points), (48, 64), (1.0, 1.0))
-    return image, problem.Points(problem.MATRIX, torch.eye(2, 3, dtype=points).repeat(2, 1, 1), (48, 64), ())
+    return image, problem.Points(problem.MATRIX, torch.eye(rows, 3, dtype=points).repeat(2, 1, 1), (48, 64), ())
 
 
 def options(padding=0):
     return problem.Options(1, 0.0, padding, None, False)
 
 
-def test_affine_maps_collect_the_images_gradient_without_atomics(compiled):
+def has_atomics(code):
+    return re.search(r"\b(atom|red)\.", code["ptx"]) is not None
+
+
+@pytest.mark.parametrize("rows", [2, 3], ids=["affine", "projective"])
+@pytest.mark.parametrize(("padding_mode", "count"), [("zeros", 2), ("border", 3), ("fill", 2)])
+def test_matrices_collect_the_images_gradient_without_atomics(padding_mode, count, rows, compiled):
+    image, points = example("matrix", rows=rows)
+    how = options(padding.MODES.index(padding_mode))
+    launch.run_backward(image, image, points, how, image_needed=True, theta_needed=True)
+    assert len(compiled.code) == count
+    assert not any(map(has_atomics, compiled.code))
+
+
+@pytest.mark.parametrize("padding_mode", ["reflection", "circular"])
+def test_what_repeats_is_collected_too_and_only_what_reaches_far_scattered(padding_mode, compiled):
     image, points = example("matrix")
-    launch.run_backward(image, image, points, options(), image_needed=True, theta_needed=True)
-    assert len(compiled.code) == 2
-    assert not any(re.search(r"\b(atom|red)\.", code["ptx"]) for code in compiled.code)
+    how = options(padding.MODES.index(padding_mode))
+    launch.run_backward(image, image, points, how, image_needed=True, theta_needed=True)
+    assert [has_atomics(code) for code in compiled.code] == [False, True]
 
 
 def test_other_maps_scatter_it(compiled):
@@ -119,12 +134,23 @@ def test_channels_last_moves_sixteen_bytes_at_a_time(compiled):
 
 
 @pytest.mark.parametrize("last", [False, True])
-@pytest.mark.parametrize("kind", ["matrix", "basis"])
-def test_registers_suffice(kind, last, compiled, tmp_path):
+@pytest.mark.parametrize(
+    ("kind", "rows", "padding_mode"),
+    [
+        ("matrix", 2, "zeros"),
+        ("matrix", 3, "zeros"),
+        ("matrix", 2, "border"),
+        ("matrix", 3, "border"),
+        ("matrix", 2, "reflection"),
+        ("basis", 0, "zeros"),
+    ],
+)
+def test_registers_suffice(kind, rows, padding_mode, last, compiled, tmp_path):
     """What does not fit the registers goes through memory, many times slower: a word or two at most."""
-    image, points = example(kind, channels=64 if last else 3, last=last)
-    launch.run_forward(image, points, options())
-    launch.run_backward(image, image, points, options(), image_needed=True, theta_needed=True)
+    image, points = example(kind, channels=64 if last else 3, last=last, rows=rows)
+    how = options(padding.MODES.index(padding_mode))
+    launch.run_forward(image, points, how)
+    launch.run_backward(image, image, points, how, image_needed=True, theta_needed=True)
     assert max(stack_bytes(code["cubin"], tmp_path) for code in compiled.code) <= 16
 
 
@@ -177,10 +203,10 @@ def test_cases_differ_where_kernels_do(compiled, monkeypatch):
     monkeypatch.setattr(launch, "wrap_triton", lambda kernel: Nothing())
     for kind in ("matrix", "grid", "basis"):
         for dtype in (torch.float32, torch.bfloat16):
-            for padding in (0, 1):
+            for mode in (0, 1):
                 for last in (False, True):
                     image, points = example(kind, channels=4, dtype=dtype, last=last)
-                    launch.run_forward(image, points, options(padding))
+                    launch.run_forward(image, points, options(mode))
     assert len(cases) == len(set(cases)) == 24
     image, points = example("matrix", channels=4)
     launch.run_forward(image[:1], points, options())
@@ -201,8 +227,8 @@ class Driver:
         return HOPPER
 
 
-@pytest.mark.parametrize("padding_mode", ["zeros", "border"])
-def test_torch_compile_sees_the_kernels(padding_mode, monkeypatch):
+@pytest.mark.parametrize(("padding_mode", "launches"), [("zeros", 2), ("border", 3), ("circular", 2)])
+def test_torch_compile_sees_the_kernels(padding_mode, launches, monkeypatch):
     from functorch.compile import make_boxed_func
     from torch._dynamo.backends.common import aot_autograd
 
@@ -229,5 +255,5 @@ def test_torch_compile_sees_the_kernels(padding_mode, monkeypatch):
     assert len(run_now) >= 2
     assert not any(run_now), "tiles must not be measured while torch traces"
     seen = [sum("triton_kernel_wrapper" in target for target in graph) for graph in graphs]
-    assert seen == ([1, 2] if padding_mode == "zeros" else [1, 1])
+    assert seen == [1, launches]
     assert not any("clone" in target for graph in graphs for target in graph)

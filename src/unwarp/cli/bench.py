@@ -23,7 +23,10 @@ def bench(
     only: Annotated[list[str] | None, typer.Option(help="A job to run; again for more. All by default.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the JSON and the plot.")] = None,
 ) -> None:
-    """Time unwarp, torch, kornia, OpenCV, MONAI and scipy in one run, each where it is installed."""
+    """Time unwarp, torch, kornia, OpenCV, MONAI and scipy in one run, each where it is installed.
+
+    On a GPU: unwarp, torch (eager and compiled), kornia, and a copy of the same bytes.
+    """
     folder = Path(__file__).parents[3] / "benchmarks"
     known = sorted(path.stem for path in folder.glob("*.py") if path.stem in ("cpu", "gpu", "quality", "step"))
     if not known:

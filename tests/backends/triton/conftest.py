@@ -35,10 +35,14 @@ def device() -> str:
 
 @pytest.fixture(autouse=True, scope="session")
 def _remember_what_triton_patches() -> Iterator[None]:
-    """At every call of a device function the interpreter lists Triton's language anew: half of the time it takes."""
+    """At every call of a device function the interpreter lists and replaces Triton's language anew: most of its time.
+
+    The launch of a kernel has replaced what our own modules see; Triton's see `triton.language.core`, for good.
+    """
     if not interpreted():
         yield
         return
+    from triton import language
     from triton.language.core import is_builtin
     from triton.runtime import interpreter
 
@@ -49,8 +53,18 @@ def _remember_what_triton_patches() -> Iterator[None]:
             names[package] = [name for name, member in inspect.getmembers(package) if is_builtin(member)]
         return [(name, getattr(package, name)) for name in names[package]]
 
+    replaced: set[str] = set()
+
+    def call(self: interpreter.InterpretedFunction, *arguments: object, **options: object) -> object:
+        module = self.fn.__globals__
+        if module.get("tl") is not language and module["__name__"] not in replaced:
+            interpreter._patch_lang(self.fn)
+            replaced.add(module["__name__"])
+        return self.rewrite()(*arguments, **options)
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(interpreter, "inspect", SimpleNamespace(**{**vars(inspect), "getmembers": members}))
+        patch.setattr(interpreter.InterpretedFunction, "__call__", call)
         yield
 
 

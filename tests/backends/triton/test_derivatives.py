@@ -109,8 +109,19 @@ def test_by_name_through_warp(image, device):
         unwarp.warp(image, theta, "affine", mode="lanczos3", backend="triton")
 
 
-def test_autocast_leaves_coordinates_alone(image, theta, device):
-    with torch.autocast(device, dtype=torch.bfloat16):
-        actual = unwarp.warp(image.bfloat16(), theta, "affine", backend="triton")
-    expected = unwarp.warp(image.bfloat16().float(), theta, "affine", backend="reference")
-    assert_matches(actual, expected.bfloat16(), "rounded")
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_under_autocast_a_half_image_and_float32_theta_match_float32(dtype, image, theta, device):
+    """Rounded once, to the image's dtype: coordinates and sums stay in float32."""
+    rounded = image.to(dtype)
+    upstream = generators.image((3, 4), batch=2, channels=2, seed=3).to(device, dtype)
+    results = []
+    for backend, given in (("triton", rounded), ("reference", rounded.float())):
+        leaves = given.clone().requires_grad_(), theta.clone().requires_grad_()
+        with torch.autocast(device, dtype=dtype):
+            result = unwarp.warp(*leaves, "affine", backend=backend)
+        results.append((result.detach(), *torch.autograd.grad(result, leaves, upstream.to(result.dtype))))
+    (values, to_image, to_theta), expected = results
+    assert (values.dtype, to_image.dtype, to_theta.dtype) == (dtype, dtype, torch.float32)
+    assert_matches(values, expected[0].to(dtype), "rounded")
+    assert_matches(to_image, expected[1].to(dtype), "rounded", what="image gradient")
+    assert_matches(to_theta, expected[2], "backend", what="theta gradient")

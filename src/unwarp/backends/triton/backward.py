@@ -116,6 +116,17 @@ def position_gradient(dots, weights, slopes, undefined, valid, TAPS: tl.constexp
 
 
 @triton.jit
+def unless_gathered(left_over, read, begin, end, GATHERED: tl.constexpr, THETA: tl.constexpr):
+    """Which samples are added to the image's gradient, and where the channels that have to be visited end."""
+    if GATHERED:
+        mine = tl.load(left_over).to(tl.int32)
+        added = read & (tl.zeros_like(read.to(tl.int32)) + mine != 0)
+        return added, end if THETA else tl.where(mine != 0, end, begin)
+    else:
+        return read, end
+
+
+@triton.jit
 def backward_kernel(
     grad,
     image,
@@ -125,6 +136,7 @@ def backward_kernel(
     fixed,
     multipliers,
     grad_theta,
+    left_over,
     image_stride,
     theta_stride,
     warps_an_image,
@@ -160,9 +172,13 @@ def backward_kernel(
     BC: tl.constexpr,
     BK: tl.constexpr,
     SCATTER: tl.constexpr,
+    GATHERED: tl.constexpr,
     THETA: tl.constexpr,
 ):
-    """Program: (tile of output pixels, group of channels, warp), tiles fastest. ``THETA``: is its gradient wanted."""
+    """Program: (tile of output pixels, group of channels, warp), tiles fastest. ``THETA``: is its gradient wanted.
+
+    ``GATHERED``: only the warps in ``left_over`` are scattered, all others are already in the image's gradient.
+    """
     size_in = (in_w, in_h, in_d)
     size_out = (out_w, out_h, out_d)
     pid = tl.program_id(0)
@@ -201,7 +217,9 @@ def backward_kernel(
     for _ in tl.static_range(TAPS**D):
         dots = dots + (tl.zeros([BR * BW, BC] if LAST else [BR * BW], theta.dtype.element_ty),)
     begin = group * channels_a_program
-    for first in range(begin, tl.minimum(begin + channels_a_program, channels), BC):
+    end = tl.minimum(begin + channels_a_program, channels)
+    added, end = unless_gathered(left_over + warp, read, begin, end, GATHERED, THETA)
+    for first in range(begin, end, BC):
         channel = channel_lanes(first, BC, LAST)
         mask = existing(read, channel, channels, LAST)
         where = channel_offset(channel, out_plane, LAST, WIDE) + pixel_offset(number, channels, LAST, WIDE)
@@ -221,7 +239,7 @@ def backward_kernel(
             weights,
             given,
             multiplier,
-            mask,
+            existing(added, channel, channels, LAST),
             channels,
             SCATTER,
             LAST,

@@ -13,7 +13,7 @@ from unwarp import padding as paddings
 from unwarp.backends.triton import autotune, backward, forward, gather, memory, problem, tiles
 from unwarp.backends.triton.problem import GRID, MATRIX, Options, Points
 
-_ZEROS, _FILL = paddings.MODES.index("zeros"), paddings.MODES.index("fill")
+_BORDER, _REFLECTION, _CIRCULAR = map(paddings.MODES.index, ("border", "reflection", "circular"))
 
 R = TypeVar("R")
 
@@ -70,20 +70,19 @@ def run_backward(
     """Gradients of image and theta; an empty tensor for one that is not needed."""
     last = memory.prefers_channels_last(image)
     upstream = memory.dense_batch(grad, last=last)
-    if image_needed and _collects(points, image, options):
-        static = _tile(image.shape[2:], image.shape[1], taps=1, sums=1, last=last)
-        run = partial(_gather_image, upstream, image, points, options, last=last)
-        grad_image = _with_best_tile(run, "gather", image.shape[2:], static, image, points, options, last=last)
-        image_needed = False
-    else:
-        grad_image = image.new_empty(0)
+    gathered, left_over = image.new_empty(0), None
+    if image_needed and points.op == MATRIX:
+        gathered, left_over = _gather(upstream, image, points, options, last=last)
+        image_needed = left_over is not None
     if not (image_needed or theta_needed):
-        return grad_image, points.theta.new_empty(0)
+        return gathered, points.theta.new_empty(0)
     taps = problem.taps(image, options)
     static = _tile(points.size, image.shape[1], taps=taps, sums=taps, last=last)
     needed = image_needed, theta_needed
+    if left_over is not None:  # no search for a tile: every attempt would add to the result
+        return _scatter(upstream, image, points, options, (gathered, left_over), *needed, static, last=last)
     scattered, grad_theta = _with_best_tile(
-        partial(_scatter, upstream, image, points, options, *needed, last=last),
+        partial(_scatter, upstream, image, points, options, None, *needed, last=last),
         "scatter",
         points.size,
         static,
@@ -93,13 +92,21 @@ def run_backward(
         *needed,
         last=last,
     )
-    return scattered if image_needed else grad_image, grad_theta
+    return scattered if image_needed else gathered, grad_theta
 
 
-def _collects(points: Points, image: Tensor, options: Options) -> bool:
-    """Whether each input pixel can find the samples that read it: affine maps, where no sample far outside counts."""
-    affine = points.op == MATRIX and points.theta.shape[1] == image.ndim - 2
-    return affine and options.padding in (_ZEROS, _FILL)
+def _gather(
+    upstream: Tensor, image: Tensor, points: Points, options: Options, *, last: bool
+) -> tuple[Tensor, Tensor | None]:
+    """The image's gradient under a matrix; and which warps are not part of it, ``None`` where all are.
+
+    Where some may not be, the dtype is that of theta: more is to be added.
+    """
+    periodic = options.padding in (_REFLECTION, _CIRCULAR)
+    left_over = torch.empty(points.theta.shape[0], dtype=torch.int8, device=image.device) if periodic else None
+    static = _tile(image.shape[2:], image.shape[1], taps=1, sums=1, last=last)
+    run = partial(_gather_pixels, upstream, image, points, options, left_over, last=last)
+    return _with_best_tile(run, "gather", image.shape[2:], static, image, points, options, last=last), left_over
 
 
 def _with_best_tile(
@@ -122,13 +129,41 @@ def _with_best_tile(
     return run(autotune.choose((*case, *needed), near, run))
 
 
-def _gather_image(
-    upstream: Tensor, image: Tensor, points: Points, options: Options, tile: tiles.Tile, *, last: bool
+def _gather_pixels(
+    upstream: Tensor,
+    image: Tensor,
+    points: Points,
+    options: Options,
+    left_over: Tensor | None,
+    tile: tiles.Tile,
+    *,
+    last: bool,
 ) -> Tensor:
+    dtype = image.dtype if left_over is None else points.theta.dtype
+    grad_image = memory.empty(image.shape, image, last=last, dtype=dtype)
+    launch = partial(_gather_tiles, upstream, image, points, options, left_over, grad_image, last=last)
+    launch(tile, _tile_count(image.shape[2:], tile), edges=False)
+    if options.padding == _BORDER:
+        several = tiles.edge_tile(image.shape[1], last=last)
+        launch(several, -(-_edge_count(image.shape[2:]) // several.width), edges=True)
+    return grad_image
+
+
+def _gather_tiles(
+    upstream: Tensor,
+    image: Tensor,
+    points: Points,
+    options: Options,
+    left_over: Tensor | None,
+    grad_image: Tensor,
+    tile: tiles.Tile,
+    count: int,
+    *,
+    edges: bool,
+    last: bool,
+) -> None:
     matrices = points.theta.contiguous()
     images, channels = image.shape[:2]
-    grad_image = memory.empty(image.shape, image, last=last)
-    count = _tile_count(image.shape[2:], tile)
     groups = -(-channels // tile.step)
     constants = problem.constants(image, options, tile)
     del constants["TAPS"]
@@ -136,18 +171,27 @@ def _gather_image(
         upstream,
         matrices,
         grad_image,
+        grad_image if left_over is None else left_over,
         matrices.shape[0] // images,
         channels,
         groups,
         count,
         *problem.sizes(image.shape[2:]),
         *problem.sizes(points.size),
+        ROWS=matrices.shape[1],
+        EDGES=edges,
         WIDE=problem.wide(image, points),
         LAST=last,
         UNROLL=tile.unroll,
+        SR=tiles.EDGE_ROWS if edges else 1,
+        SC=tiles.EDGE_COLUMNS if edges else 1,
         **constants,
     )
-    return grad_image
+
+
+def _edge_count(size: Sequence[int]) -> int:
+    """Pixels at an edge of the image."""
+    return math.prod(size) - math.prod(max(0, n - 2) for n in size)
 
 
 def _scatter(
@@ -155,6 +199,7 @@ def _scatter(
     image: Tensor,
     points: Points,
     options: Options,
+    started: tuple[Tensor, Tensor] | None,
     image_needed: bool,
     theta_needed: bool,
     tile: tiles.Tile,
@@ -173,11 +218,14 @@ def _scatter(
     if points.op != GRID or not theta_needed:
         share = tiles.channels_a_program(channels, tile.channels, count * warps)
     groups = -(-channels // share)
-    total = fixed = multipliers = parts = upstream
+    total = fixed = multipliers = parts = left_over = upstream
     mode = 0
     if image_needed:
         mode = 2 if torch.are_deterministic_algorithms_enabled() else 1
-        total = memory.empty(image.shape, image, last=last, dtype=theta.dtype).zero_()
+        if started is None:
+            total = memory.empty(image.shape, image, last=last, dtype=theta.dtype).zero_()
+        else:
+            total, left_over = started
     if mode == 2:
         fixed = torch.zeros_like(total, dtype=torch.int64)
         multipliers = _multipliers(upstream, image.shape[0], math.prod(points.size) * taps)
@@ -193,6 +241,7 @@ def _scatter(
         fixed,
         multipliers,
         parts,
+        left_over,
         source.stride(0),
         theta.stride(0),
         warps // image.shape[0],
@@ -210,6 +259,7 @@ def _scatter(
         LAST=last,
         BK=16,
         SCATTER=mode,
+        GATHERED=started is not None,
         THETA=theta_needed,
         **problem.constants(image, options, tile),
     )

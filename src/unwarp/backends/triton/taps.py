@@ -158,6 +158,8 @@ def weight_at(
     else:
         bounded = position if PADDING == ZEROS else clamped(position, 0.0, (n - 1) * 1.0)
         distance = tl.abs(bounded - pixel)
+        if PADDING == BORDER:
+            distance = tl.where(position == position, distance, float("inf"))
         if KERNEL == NEAREST:
             return tl.where((distance <= 0.5) & (rounded(bounded) == pixel), 1.0, 0.0)
         elif KERNEL == LINEAR:

@@ -12,6 +12,10 @@ LANES = 128
 ENOUGH_PROGRAMS = 2048
 """About 16 for each of the 132 multiprocessors of an H200: beyond that, splitting the channels gains nothing."""
 
+EDGE_ROWS, EDGE_COLUMNS = 4, 8
+"""Lanes that share a pixel at the edge of an image under border padding, which may stand for much of the output: a
+warp of threads, so that their sum needs no memory."""
+
 _FEWEST_VALUES, _MOST_VALUES = 32, 4096
 """Of a program worth trying: one for each thread of one warp, 32 for each thread."""
 
@@ -53,6 +57,13 @@ def tile(width: int, rows: int, channels: int, *, taps: int, sums: int, last: bo
     pixels = (1024 if sums == 1 and taps <= 8 else 512 if taps <= 8 else 256) // together
     across = power_of_two(width, min(16, pixels))
     return Tile(power_of_two(rows, pixels // across), across, together, 1)
+
+
+def edge_tile(channels: int, *, last: bool) -> Tile:
+    """The tile for pixels at an edge, `EDGE_ROWS` times `EDGE_COLUMNS` lanes for each."""
+    if not last:
+        return Tile(1, LANES // (EDGE_ROWS * EDGE_COLUMNS), 1, min(channels, 4))
+    return Tile(1, 1, power_of_two(channels, 32), 1)
 
 
 def near(static: Tile, width: int, rows: int, channels: int, *, last: bool, unrolled: bool) -> Sequence[Tile]:
