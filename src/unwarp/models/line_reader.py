@@ -119,8 +119,8 @@ def st_crnn(
 ) -> LineReader:
     """The reader behind a transformer, which samples the line out of the full picture (Shi et al. 2018).
 
-    The localiser looks at the contrasts of a shrunk picture. Beyond the picture its edge pixels are sampled: grounds are
-    not black.
+    The localiser looks at the contrasts of a shrunk picture. Beyond the picture its edge pixels are sampled: grounds
+    are not black.
 
     Args:
         size: height and width of the images; any.
