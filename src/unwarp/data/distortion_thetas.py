@@ -10,6 +10,7 @@ Spatial Transformer Networks (Jaderberg et al., 2015), section 4.1 and appendix 
 open are decided in ``docs/reproduction.md``.
 """
 
+import math
 from functools import cache
 
 import torch
@@ -27,7 +28,7 @@ R_DEGREES = 90.0
 RTS_DEGREES = 45.0
 RTS_SCALES = (0.7, 1.2)
 SHRINK = (0.75, 1.0)
-P_SIGMA_PIXELS = 5.0
+P_DISTANCE_PIXELS = 5.0
 E_SIGMA_PIXELS = 1.5
 
 
@@ -51,7 +52,7 @@ def rotation_scale_translation(count: int, generator: torch.Generator) -> Float[
 
 
 def projective(count: int, generator: torch.Generator) -> Float[Tensor, "count 8"]:
-    """P: scaled by 0.75 to 1, then the corners of the 28x28 canvas moved by N(0, 5 pixels). Projective thetas."""
+    """P: scaled by 0.75 to 1, then the corners of the 28x28 canvas moved, each by 5 pixels RMS. Projective thetas."""
     scale = uniform(count, *SHRINK, generator)
     half = DIGIT / 2
     straighten = homography.from_corners(moved_corners(count, generator) / half, homography.corners(1.0))
@@ -62,14 +63,16 @@ def projective(count: int, generator: torch.Generator) -> Float[Tensor, "count 8
 def moved_corners(count: int, generator: torch.Generator) -> Float[Tensor, "count 4 2"]:
     """The canvas's corners after the noise of P, in centred pixels, float64.
 
-    Quadrilaterals that are folded, turned over or miss the canvas's centre (about 0.6 % of the draws) have no
-    homography that could show the digit: they are drawn again.
+    A corner moves in a random direction, normally distributed along x and y alike, by 5 pixels RMS. Quadrilaterals that
+    are folded, turned over or miss the canvas's centre (one draw in 20,000) have no homography that could show the
+    digit: they are drawn again.
     """
     half = DIGIT / 2
     square = homography.corners(half)
-    moved = square + P_SIGMA_PIXELS * _normal((count, 4, 2), generator)
+    sigma = P_DISTANCE_PIXELS / math.sqrt(2)
+    moved = square + sigma * _normal((count, 4, 2), generator)
     while len(bad := torch.nonzero(~homography.is_sound(moved, half=half)).flatten()):
-        moved[bad] = square + P_SIGMA_PIXELS * _normal((len(bad), 4, 2), generator)
+        moved[bad] = square + sigma * _normal((len(bad), 4, 2), generator)
     return moved
 
 

@@ -74,7 +74,7 @@ def rotated_scaled_translated(
 
 
 def projected(digits: Shaped[Tensor, "n 28 28"], generator: torch.Generator) -> Float[Tensor, "n 1 28 28"]:
-    """P: scale in [0.75, 1], then the corners moved by N(0, 5 pixels), canvas 28x28."""
+    """P: scale in [0.75, 1], then each corner moved by 5 pixels RMS, canvas 28x28."""
     images = as_images(digits)
     return _warp(images, thetas.projective(len(images), generator), "projective")
 
