@@ -106,24 +106,43 @@ def test_a_singular_map_in_three_dimensions(device):
     assert_twins(warp((2, 2, 3)), TRITON, image, theta)
 
 
+@pytest.fixture
+def poisoned(monkeypatch):
+    """Memory that nobody wrote holds NaN, or an improbable number."""
+
+    def made(*shape, **options):
+        tensor = empty(*shape, **options)
+        return tensor.fill_(math.nan if tensor.is_floating_point() else 77)
+
+    empty = torch.empty
+    monkeypatch.setattr(torch, "empty", made)
+    assert torch.empty(1).isnan().all()
+    assert memory.torch.empty is launch.torch.empty is made
+
+
+@pytest.mark.usefixtures("poisoned")
 @pytest.mark.parametrize(
     ("how", "factor"), [(LINEAR, 1.0), (BORDER, 1.0), (CIRCULAR, 1.0), (CIRCULAR, FAR)],
     ids=["gathered", "edges", "cells", "scattered"],
 )  # fmt: skip
 @pytest.mark.parametrize("last", [False, True])
-def test_all_that_is_returned_was_written(monkeypatch, how, factor, last, device):
-    def poisoned(*shape, **options):
-        made = empty(*shape, **options)
-        return made.fill_(math.nan if made.is_floating_point() else 77)
-
+def test_all_that_is_returned_was_written(how, factor, last, device):
     order = torch.channels_last if last else torch.contiguous_format
     image = generators.image((5, 7), batch=1, channels=3).to(device).contiguous(memory_format=order)
     theta = factor * torch.tensor([[[0.5, 0.1, 0.2], [-0.1, 0.6, 3.0]]], device=device)
-    empty = torch.empty
-    monkeypatch.setattr(torch, "empty", poisoned)
-    assert torch.empty(1).isnan().all()
-    assert memory.torch.empty is launch.torch.empty is poisoned
     results = gradients(warp((5, 6), how), TRITON, image, theta)
+    assert not any(result.isnan().any() for result in results)
+
+
+@pytest.mark.usefixtures("poisoned")
+@pytest.mark.parametrize("points", ["grid", "basis"])
+def test_all_that_other_maps_return_was_written(points, device):
+    image = generators.image((5, 7), batch=1, channels=3).to(device)
+    basis = torch.rand(5 * 6, 3, generator=generators.generator(1)).to(device)
+    by_basis = lambda backend, image, theta: backend.warp_basis(image, theta, basis, (1.0, 1.0), (5, 6), LINEAR)  # noqa: E731
+    evaluate, shape = (sample(), (2, 5, 6, 2)) if points == "grid" else (by_basis, (2, 3, 2))
+    theta = torch.rand(shape, generator=generators.generator(2)).to(device)
+    results = gradients(evaluate, TRITON, image, theta)
     assert not any(result.isnan().any() for result in results)
 
 

@@ -11,6 +11,7 @@ import triton.language as tl
 from unwarp.backends.triton.channels import channel_lanes, channel_offset, column, existing, pixel_offset
 from unwarp.backends.triton.codes import BASIS, GRID
 from unwarp.backends.triton.points import (
+    plane_size,
     sampling_positions,
     store_basis_gradient,
     store_grid_gradient,
@@ -185,9 +186,7 @@ def backward_kernel(
     tile = pid % tiles
     group = (pid // tiles) % groups
     warp = (pid // tiles // groups).to(tl.int64)
-    pixel, number, valid = tile_pixels(tile, size_out, BR, BW, D)
-    if WIDE:
-        number = number.to(tl.int64)
+    pixel, number, valid = tile_pixels(tile, size_out, BR, BW, WIDE, D)
     factors = (factor_x, factor_y, factor_z)
     remainders = (remainder_x, remainder_y, remainder_z)
     positions, denominator = sampling_positions(
@@ -203,13 +202,14 @@ def backward_kernel(
         terms,
         OP,
         ROWS,
+        WIDE,
         D,
     )
     safe, undefined, reads = sample_state(positions, size_in, PADDING, ALIGNED, D)
-    taps, weights, slopes = sample_taps(safe, size_in, KERNEL, A, PADDING, ALIGNED, TAPS, D)
+    taps, weights, slopes = sample_taps(safe, size_in, KERNEL, A, PADDING, ALIGNED, TAPS, WIDE, D)
 
-    in_plane = in_w * in_h * in_d
-    out_plane = out_w * out_h * out_d
+    in_plane = plane_size(size_in, WIDE)
+    out_plane = plane_size(size_out, WIDE)
     source = warp // warps_an_image
     upstream = grad + warp * channels * out_plane
     read = valid & reads

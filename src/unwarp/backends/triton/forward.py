@@ -7,7 +7,7 @@ import triton.language as tl
 
 from unwarp.backends.triton.channels import channel_lanes, channel_offset, column, existing, pixel_offset
 from unwarp.backends.triton.codes import FILL
-from unwarp.backends.triton.points import sampling_positions, tile_pixels
+from unwarp.backends.triton.points import plane_size, sampling_positions, tile_pixels
 from unwarp.backends.triton.taps import sample_state, sample_taps
 
 
@@ -60,9 +60,7 @@ def forward_kernel(
     tile = pid % tiles
     group = (pid // tiles) % groups
     warp = (pid // tiles // groups).to(tl.int64)
-    pixel, number, valid = tile_pixels(tile, size_out, BR, BW, D)
-    if WIDE:
-        number = number.to(tl.int64)
+    pixel, number, valid = tile_pixels(tile, size_out, BR, BW, WIDE, D)
     positions, _ = sampling_positions(
         theta + warp * theta_stride,
         basis,
@@ -76,13 +74,14 @@ def forward_kernel(
         terms,
         OP,
         ROWS,
+        WIDE,
         D,
     )
     safe, undefined, reads = sample_state(positions, size_in, PADDING, ALIGNED, D)
-    taps, weights, _ = sample_taps(safe, size_in, KERNEL, A, PADDING, ALIGNED, TAPS, D)
+    taps, weights, _ = sample_taps(safe, size_in, KERNEL, A, PADDING, ALIGNED, TAPS, WIDE, D)
 
-    in_plane = in_w * in_h * in_d
-    out_plane = out_w * out_h * out_d
+    in_plane = plane_size(size_in, WIDE)
+    out_plane = plane_size(size_out, WIDE)
     source = image + warp // warps_an_image * image_stride
     target = out + warp * channels * out_plane
     begin = group * channels_a_program

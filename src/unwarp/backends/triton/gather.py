@@ -21,7 +21,7 @@ from unwarp.backends.triton.matrices import (
     smallest_denominator,
 )
 from unwarp.backends.triton.outside import axis_bounds, cells, edge_pixels, edges_of, images_in_cell
-from unwarp.backends.triton.points import load_matrix, tile_pixels
+from unwarp.backends.triton.points import load_matrix, plane_size, tile_pixels
 from unwarp.backends.triton.search import search
 
 FAR_OUTSIDE = tl.constexpr(2.0**126)
@@ -121,15 +121,16 @@ def collected_pixels(
     BR: tl.constexpr,
     BW: tl.constexpr,
     SPLIT: tl.constexpr,
+    WIDE: tl.constexpr,
     D: tl.constexpr,
 ):
     """For each lane x, y, z of its pixel and whether it has one; for each pixel its number and whether it exists."""
     if EDGES:
-        index, _, valid = edge_pixels(tile * (BR * BW) + lane // SPLIT, size, D)
-        _, number, stored = edge_pixels(tile * (BR * BW) + tl.arange(0, BR * BW), size, D)
+        index, _, valid = edge_pixels(tile * (BR * BW) + lane // SPLIT, size, WIDE, D)
+        _, number, stored = edge_pixels(tile * (BR * BW) + tl.arange(0, BR * BW), size, WIDE, D)
         return index, valid, number, stored
     else:
-        index, number, valid = tile_pixels(tile, size, BR, BW, D)
+        index, number, valid = tile_pixels(tile, size, BR, BW, WIDE, D)
         if PADDING == BORDER:
             valid = valid & (edges_of(index, size, D) == 0)
         return index, valid, number, valid
@@ -179,13 +180,12 @@ def gather_kernel(
     first = (pid // tiles) % groups * (BC * UNROLL)
     source = (pid // tiles // groups).to(tl.int64)
     lane = tl.arange(0, BR * BW * SR * SC)
-    index, valid, number, stored = collected_pixels(tile, lane, size_in, EDGES, PADDING, BR, BW, SR * SC, D)
-    if WIDE:
-        number = number.to(tl.int64)
+    index, valid, number, stored = collected_pixels(tile, lane, size_in, EDGES, PADDING, BR, BW, SR * SC, WIDE, D)
     split_row = lane % (SR * SC) // SC
     split_column = lane % SC
     dtype: tl.constexpr = matrices.dtype.element_ty
-    in_plane = in_w * in_h * in_d
+    in_plane = plane_size(size_in, WIDE)
+    out_plane = plane_size(size_out, WIDE)
     total = ()
     for _ in tl.static_range(UNROLL):
         total = total + (tl.zeros([BR * BW * SR * SC, BC] if LAST else [BR * BW * SR * SC], dtype),)
@@ -193,7 +193,7 @@ def gather_kernel(
     for turn in range(warps_an_image):
         warp = source * warps_an_image + turn
         entries = load_matrix(matrices + warp * (ROWS * (D + 1)), ROWS, D)
-        upstream = grad + warp * channels * (out_w * out_h * out_d)
+        upstream = grad + warp * channels * out_plane
         if PADDING == REFLECTION or PADDING == CIRCULAR:
             firsts, counts, count = cells(entries, size_in, size_out, KERNEL, PADDING, ALIGNED, ROWS, D)
             tl.store(left_over + warp, (count == 0).to(tl.int8), pid % (tiles * groups) == 0)

@@ -19,7 +19,7 @@ MOST_CELLS = tl.constexpr(64)
 
 
 @triton.jit
-def edge_pixels(which, size, D: tl.constexpr):
+def edge_pixels(which, size, WIDE: tl.constexpr, D: tl.constexpr):
     """The pixels at an edge of the image by number: x, y, z, the number within the plane, and whether it exists.
 
     First those at either end of x, then of the others those at either end of y, then of z.
@@ -48,7 +48,8 @@ def edge_pixels(which, size, D: tl.constexpr):
         y = tl.where(here, 1 + later % sides // tl.maximum(inner_w, 1), y)
         z = tl.where(here, later // sides * (d - 1), z)
         end += tl.minimum(d, 2) * inner_w * inner_h
-    return (x, y, z), (z * h + y) * w + x, which < end
+    slice_start = (z.to(tl.int64) if WIDE else z) * h
+    return (x, y, z), (slice_start + y) * w + x, which < end
 
 
 @triton.jit

@@ -35,18 +35,28 @@ def centred(index, n, like):
 
 
 @triton.jit
-def tile_pixels(tile, size, BR: tl.constexpr, BW: tl.constexpr, D: tl.constexpr):
+def plane_size(size, WIDE: tl.constexpr):
+    """Pixels of a plane, as a 64-bit number where offsets need them."""
+    one = tl.full([], 1, tl.int64) if WIDE else 1
+    return one * size[0] * size[1] * size[2]
+
+
+@triton.jit
+def tile_pixels(tile, size, BR: tl.constexpr, BW: tl.constexpr, WIDE: tl.constexpr, D: tl.constexpr):
     """The pixels of one tile of ``BR`` rows of ``BW``: x, y, z, the number within the plane, and whether it exists."""
     lane = tl.arange(0, BR * BW)
     across = tl.cdiv(size[0], BW)
     x = (tile % across) * BW + lane % BW
-    row = (tile // across) * BR + lane // BW
-    height = size[1] if D > 1 else 1
-    depth = size[2] if D > 2 else 1
-    valid = (x < size[0]) & (row < height * depth)
-    y = row % height if D > 2 else row
-    z = row // height if D > 2 else row
-    return (x, y, z), row * size[0] + x, valid
+    strip = tile // across
+    row = (strip.to(tl.int64) if WIDE else strip) * BR + lane // BW
+    y = row.to(tl.int32)
+    z = y
+    within = row < (size[1] if D > 1 else 1)
+    if D > 2:
+        y = (row % size[1]).to(tl.int32)
+        z = (row // size[1]).to(tl.int32)
+        within = z < size[2]
+    return (x, y, z), row * size[0] + x, within & (x < size[0])
 
 
 @triton.jit
@@ -120,6 +130,7 @@ def sampling_positions(
     terms,
     OP: tl.constexpr,
     ROWS: tl.constexpr,
+    WIDE: tl.constexpr,
     D: tl.constexpr,
 ):
     """Where each output pixel of a tile is sampled, in input pixels; and the denominators of a projective map.
@@ -138,8 +149,7 @@ def sampling_positions(
             positions = positions + (product(given, factor) + (size_in[axis] - 1) * 0.5,)
     elif OP == BASIS:
         points = centred_pixels(pixel, size_out, like, D)
-        plane = size_out[0] * (size_out[1] if D > 1 else 1) * (size_out[2] if D > 2 else 1)
-        moved = displacements(theta, basis, number, valid, plane, terms, D)
+        moved = displacements(theta, basis, number, valid, plane_size(size_out, WIDE), terms, D)
         for axis in tl.static_range(D):
             factor = tl.zeros_like(points[axis]) + factors[axis] + remainders[axis]
             positions = positions + (product(points[axis], factor) + moved[axis] + (size_in[axis] - 1) * 0.5,)

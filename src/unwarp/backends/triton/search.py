@@ -16,7 +16,7 @@ from unwarp.backends.triton.footprint import (
     row_ranges,
 )
 from unwarp.backends.triton.outside import weight_of_image
-from unwarp.backends.triton.points import matrix_row, projected
+from unwarp.backends.triton.points import matrix_row, plane_size, projected
 from unwarp.backends.triton.taps import inside_axis, weight_at
 
 
@@ -176,7 +176,6 @@ def search(
                 used = on_row & (x <= x_last) & (weight != 0.0)
                 slice_start = (z.to(tl.int64) if WIDE else z) * out_h
                 where = (slice_start + y) * out_w + x
-                total = collect(
-                    total, upstream, where, weight, used, first, channels, out_w * out_h * out_d, LAST, WIDE, BC, UNROLL
-                )
+                plane = plane_size(size_out, WIDE)
+                total = collect(total, upstream, where, weight, used, first, channels, plane, LAST, WIDE, BC, UNROLL)
     return total

@@ -179,6 +179,7 @@ def sample_taps(
     PADDING: tl.constexpr,
     ALIGNED: tl.constexpr,
     TAPS: tl.constexpr,
+    WIDE: tl.constexpr,
     D: tl.constexpr,
 ):
     """Pixel numbers, weights and, per axis, slopes of a sample's ``TAPS ** D`` taps, x fastest.
@@ -188,7 +189,7 @@ def sample_taps(
     """
     pixels, weights, slopes_x = axis_taps(positions[0], size[0], KERNEL, A, PADDING, ALIGNED, TAPS)
     slopes = (slopes_x,)
-    stride = size[0]
+    stride = (tl.full([], 1, tl.int64) if WIDE else 1) * size[0]
     for axis in tl.static_range(1, D):
         index, weight, slope = axis_taps(positions[axis], size[axis], KERNEL, A, PADDING, ALIGNED, TAPS)
         offset = ()
