@@ -18,7 +18,7 @@ SHAPES = (*inputs.SHAPES, (256, 3, 224, 224), (64, 64, 112, 112), (64, 256, 28, 
 DEEP = ((32, 64, 56, 56), (64, 64, 112, 112), (64, 256, 28, 28))
 VOLUME = (8, 1, 128, 128, 128)
 LARGE = (256, 3, 224, 224)
-
+SPLINE = (8, 3, 224, 224)
 
 Pass = Callable[[Tensor, Tensor], Tensor]
 Inputs = list[tuple[Tensor, Tensor]]
@@ -172,14 +172,15 @@ def projective_lines(seconds: float) -> Iterator[Line]:
     """A slight tilt: a division for each pixel, and half-spaces to search in."""
 
     def tilted(theta: Tensor) -> Tensor:
-        row = torch.tensor([0.1, -0.05, 1.0], device=theta.device)
-        return torch.cat([theta, row.expand(len(theta), 1, 3)], 1)
+        row = torch.tensor([0.1, -0.05], device=theta.device)
+        return torch.cat([theta.flatten(1), row.expand(len(theta), 2)], 1)
 
     def theirs(image: Tensor, theta: Tensor) -> Tensor:
-        points = unwarp.make_grid(image.shape[2:], device=image.device)
-        mapped = torch.cat([points, torch.ones_like(points[..., :1])], -1).flatten(0, 1) @ theta.mT
-        grid = (mapped[..., :2] / mapped[..., 2:]).reshape(len(theta), *points.shape)
-        return functional.grid_sample(image, grid, align_corners=False)
+        identity = torch.eye(2, 3, device=image.device)[None]
+        points = functional.affine_grid(identity, [1, *image.shape[1:]], align_corners=False)[0]
+        numerator = functional.affine_grid(theta[:, :6].view(-1, 2, 3), list(image.shape), align_corners=False)
+        denominator = 1 + (points * theta[:, None, None, 6:]).sum(-1, keepdim=True)
+        return functional.grid_sample(image, numerator / denominator, align_corners=False)
 
     for shape in DEEP:
         pairs = [(image, tilted(theta)) for image, theta in affine_inputs(shape)]
@@ -211,11 +212,11 @@ def spline_lines(seconds: float) -> Iterator[Line]:
     from kornia.geometry.transform import get_tps_transform, warp_image_tps
 
     spline = unwarp.transforms.ThinPlateSpline(control=(4, 4)).cuda()
-    control = spline.identity().cuda()[None].expand(8, -1, -1)
+    control = spline.identity().cuda()[None].expand(SPLINE[0], -1, -1)
     moved = torch.Generator().manual_seed(0)
     pairs = [
-        (image, control + 0.05 * torch.randn(8, 16, 2, generator=moved).cuda())
-        for image, _ in affine_inputs((8, 3, 224, 224))
+        (image, control + 0.05 * torch.randn(control.shape, generator=moved).cuda())
+        for image, _ in affine_inputs(SPLINE)
     ]
 
     def theirs(image: Tensor, theta: Tensor) -> Tensor:
