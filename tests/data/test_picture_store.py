@@ -84,3 +84,6 @@ def test_batches_cover_every_picture_once_an_epoch_in_another_order(digits):
     assert fixed.labels.tolist() == [digits.labels[i] for i in indices]
     with pytest.raises(IndexError):
         fixed[3]
+    joined = FixedPictures(store, indices, digits.labels, batch_size=10, least=2)
+    assert [len(joined[batch][0]) for batch in range(len(joined))] == [10, 11]
+    assert torch.equal(torch.cat([joined[batch][0] for batch in range(2)]), expected)

@@ -7,8 +7,6 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from unwarp.errors import OptionError
-
 if TYPE_CHECKING:
     from unwarp.experiments.run import Finished
 
@@ -58,22 +56,28 @@ def train(
     """Train an experiment, or a network on your own pictures (folder/ROOT), test it, and write down what came out."""
     from unwarp.cli.train_folder import train_folder
     from unwarp.experiments.folder_run import folder_root
+    from unwarp.training.devices import Devices, is_writer
 
     root = folder_root(name)
+    together = Devices(devices, nodes=num_nodes, strategy=strategy)
     if root is not None:
-        if devices * num_nodes != 1:
-            raise OptionError("devices, num_nodes: expected 1 for a folder of pictures. Give an experiment's name.")
         train_folder(
-            root, settings or [], out=out, seed=seed, strict=strict, resume=resume, overwrite=overwrite, quiet=quiet
+            root,
+            settings or [],
+            out=out,
+            seed=seed,
+            strict=strict,
+            resume=resume,
+            overwrite=overwrite,
+            quiet=quiet,
+            devices=together,
         )
         return
     from unwarp.experiments.experiment import choose
     from unwarp.experiments.records import write_record
     from unwarp.experiments.run import run
-    from unwarp.training.devices import Devices, is_writer
 
     experiment = choose(name, settings or [], budget=budget)
-    together = Devices(devices, nodes=num_nodes, strategy=strategy)
     folder = out or Path("runs", experiment.name, f"{experiment.label}{together.label}-seed{seed}")
     console = Console(quiet=not is_writer())
     console.print(f"{experiment.name} ({experiment.label}), seed {seed}: {folder}")

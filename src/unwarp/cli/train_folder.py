@@ -2,10 +2,14 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
 from rich.table import Table
+
+if TYPE_CHECKING:
+    from unwarp.training.devices import Devices
 
 __all__ = ["train_folder"]
 
@@ -20,21 +24,31 @@ def train_folder(
     resume: bool,
     overwrite: bool,
     quiet: bool,
+    devices: "Devices",
 ) -> None:
     """Train on a folder with a subfolder of pictures for each class, and say what came of it."""
     from unwarp.cli.survey import print_survey
     from unwarp.experiments.experiment import custom_label
     from unwarp.experiments.folder_config import FolderConfig
     from unwarp.experiments.folder_run import run_folder
+    from unwarp.training.devices import is_writer
 
     config = FolderConfig.read({}, settings)
     name = root.resolve().name
-    target = out or Path("runs", "folder", name, f"{custom_label(config.values())}-seed{seed}")
-    console = Console(soft_wrap=True)
+    target = out or Path("runs", "folder", name, f"{custom_label(config.values())}{devices.label}-seed{seed}")
+    console = Console(soft_wrap=True, quiet=not is_writer())
     console.print(f"folder/{name}, seed {seed}: {target}")
     try:
         finished = run_folder(
-            root, config, target, seed=seed, strict=strict, resume=resume, overwrite=overwrite, progress=not quiet
+            root,
+            config,
+            target,
+            seed=seed,
+            strict=strict,
+            resume=resume,
+            overwrite=overwrite,
+            progress=not quiet and is_writer(),
+            devices=devices,
         )
     except KeyboardInterrupt:
         console.print("Interrupted. The same command with --resume goes on after the last finished epoch.")

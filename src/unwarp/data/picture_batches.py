@@ -23,14 +23,18 @@ class FixedPictures(Dataset[tuple[Tensor, Tensor]]):
         indices: which of them.
         labels: class of each picture of the store.
         batch_size: pictures in a batch; the last holds what is left.
+        least: pictures that the last has at least: fewer join the batch before.
     """
 
-    def __init__(self, store: PictureStore, indices: Sequence[int], labels: Sequence[int], *, batch_size: int) -> None:
+    def __init__(
+        self, store: PictureStore, indices: Sequence[int], labels: Sequence[int], *, batch_size: int, least: int = 1
+    ) -> None:
         self.store = store
         self.indices = list(indices)
         self.labels: Integer[Tensor, "n"] = torch.tensor([labels[index] for index in indices])
         self.batch_size = batch_size
-        self.num_batches = batch_count(len(self.indices), batch_size)
+        left = len(self.indices) % batch_size
+        self.num_batches = max(1, batch_count(len(self.indices), batch_size) - (0 < left < least))
 
     def __len__(self) -> int:
         return self.num_batches
@@ -38,7 +42,8 @@ class FixedPictures(Dataset[tuple[Tensor, Tensor]]):
     def __getitem__(self, batch: int) -> tuple[Float[Tensor, "b c h w"], Integer[Tensor, "b"]]:
         if not 0 <= batch < self.num_batches:
             raise IndexError(batch)
-        part = slice(batch * self.batch_size, (batch + 1) * self.batch_size)
+        end = (batch + 1) * self.batch_size if batch + 1 < self.num_batches else len(self.indices)
+        part = slice(batch * self.batch_size, end)
         return self.store.images(self.indices[part]).float() / 255, self.labels[part]
 
 

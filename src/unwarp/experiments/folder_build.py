@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 
 import torch
@@ -58,9 +59,9 @@ def build_folder_model(config: FolderConfig, *, classes: int) -> nn.Module:
 
 
 def build_folder_data(
-    config: FolderConfig, store: PictureStore, labels: list[int], parts: Parts, *, seed: int
+    config: FolderConfig, store: PictureStore, labels: list[int], parts: Parts, *, seed: int, processes: int = 1
 ) -> BatchDataModule:
-    """Training, validation and test batches of a divided store."""
+    """Training, validation and test batches of a divided store; held-out ones have a picture for each process."""
     fresh = FreshPictures(
         store,
         parts.training,
@@ -69,8 +70,10 @@ def build_folder_data(
         batch_size=config.data.batch_size,
         seed=seed,
     )
-    validation, test = (FixedPictures(store, part, labels, batch_size=_EVALUATION_BATCH) for part in parts[1:])
-    return BatchDataModule(fresh, EpochSampler(fresh.num_batches), validation, test)
+    held_out = partial(FixedPictures, store, labels=labels, batch_size=_EVALUATION_BATCH, least=processes)
+    return BatchDataModule(
+        fresh, EpochSampler(fresh.num_batches), held_out(indices=parts.validation), held_out(indices=parts.test)
+    )
 
 
 def _backbone(config: FolderConfig, classes: int) -> nn.Module:

@@ -23,7 +23,9 @@ from unwarp.experiments.folder_config import FolderConfig
 from unwarp.experiments.progress import counted
 from unwarp.experiments.records import Record, write_record
 from unwarp.training.checkpoints import load_weights, read_checkpoint
-from unwarp.training.fit import CHECKPOINTS, LAST, fit, test_error
+from unwarp.training.datamodule import BatchDataModule
+from unwarp.training.devices import Devices, is_writer
+from unwarp.training.fit import ALONE, CHECKPOINTS, LAST, fit, test_error
 from unwarp.training.module import ClassificationModule
 
 __all__ = ["FOLDER", "FolderFinished", "folder_root", "held_out_pictures", "run_folder"]
@@ -72,6 +74,7 @@ def run_folder(
     resume: bool = False,
     overwrite: bool = False,
     progress: bool = True,
+    devices: Devices = ALONE,
 ) -> FolderFinished:
     """Train and test on a folder with a subfolder of pictures for each class.
 
@@ -86,6 +89,7 @@ def run_folder(
         resume: go on from the last checkpoint in ``out``, if there is one.
         overwrite: start anew in an ``out`` that holds a run.
         progress: draw progress bars.
+        devices: how many train together. Every process calls this function and reads the pictures; the first writes.
 
     Raises:
         DataError: the folder has no classes, or too few pictures that can be read.
@@ -99,7 +103,7 @@ def run_folder(
     store, survey = _read(folder, config, strict=strict, progress=progress)
     labels = [folder.labels[index] for index in survey.usable]
     parts = divide(labels, folder.classes, validation=config.data.validation, test=config.data.test, seed=seed)
-    data = build_folder_data(config, store, labels, parts, seed=seed)
+    data = build_folder_data(config, store, labels, parts, seed=seed, processes=devices.processes)
     training, device = config.training, build_device(config.training)
     precision = build_precision(training, device)
     torch.manual_seed(seed)
@@ -107,7 +111,7 @@ def run_folder(
     module = ClassificationModule(
         model, build_plan(training), classes=len(folder.classes), channels_last=precision.channels_last, about=about
     )
-    epochs = build_epochs(training, batches=len(data.train_dataloader()))
+    epochs = build_epochs(training, batches=_steps(data, devices))
     outcome = fit(
         module,
         data,
@@ -116,14 +120,15 @@ def run_folder(
         clip=training.clip,
         precision=precision,
         device=device,
+        devices=devices,
         resume=start,
         progress=progress,
     )
     load_weights(model, read_checkpoint(outcome.best))
-    error = test_error(module, data, precision=precision, device=device)
+    error = test_error(module, data, precision=precision, device=device, devices=devices)
     record = Record(
         name=about["name"],
-        label=custom_label(config.values()),
+        label=custom_label(config.values()) + devices.label,
         seed=seed,
         test_error=round(error, 4),
         validation_error=min(row["val_error"] for row in outcome.history),
@@ -138,7 +143,8 @@ def run_folder(
         history=outcome.history,
         test_examples=len(parts.test),
     )
-    write_record(record, out / "record.json")
+    if is_writer():
+        write_record(record, out / "record.json")
     counts = (len(parts.training), len(parts.validation), len(parts.test))
     return FolderFinished(record, outcome.best, model.cpu().eval(), folder, survey, counts)
 
@@ -192,12 +198,23 @@ def _shown(items: Iterator[T], *, total: int, progress: bool) -> Iterable[T]:
     return counted(items, "reading", total=total, shown=progress)
 
 
+def _steps(data: BatchDataModule, devices: Devices) -> int:
+    """Of an epoch, each on as many batches as there are processes."""
+    batches = len(data.train_dataloader())
+    if batches < devices.processes:
+        raise OptionError(
+            f"devices: expected at most {batches} processes, as many as there are training batches, got "
+            f"{devices.processes}. Use fewer, or a smaller data.batch_size."
+        )
+    return batches // devices.processes
+
+
 def _starting_point(out: Path, about: dict[str, Any], *, resume: bool, overwrite: bool) -> Path | None:
     """The checkpoint to go on from; nothing for a start from scratch."""
     last = out / CHECKPOINTS / f"{LAST}.ckpt"
-    if overwrite and last.exists():
+    if overwrite and last.exists() and is_writer():
         shutil.rmtree(last.parent)
-    if not last.exists():
+    if overwrite or not last.exists():
         return None
     if not resume:
         raise OptionError(
