@@ -8,6 +8,7 @@ from unwarp.data import mnist_subset
 from unwarp.data.distorted_mnist import EpochSampler, FixedBatches, FreshBatches
 from unwarp.data.lines import Lines
 from unwarp.models.line_reader import st_crnn
+from unwarp.nn import outside_penalty
 from unwarp.training.datamodule import BatchDataModule
 from unwarp.training.fit import test_error as measure
 from unwarp.training.reading_module import ReadingModule, ctc
@@ -38,6 +39,22 @@ def test_trains_and_counts(tmp_path, fit_small):
     assert last["val_character_error"] >= 0
     how = fit_small.keywords
     assert measure(module, data, precision=how["precision"], device=how["device"]) == last["val_error"]
+
+
+def test_penalties_are_part_of_the_training_loss():
+    reader = st_crnn((64, 128), width=4)
+    with torch.no_grad():
+        reader.transformer.regression.bias += 1  # off the picture
+    images, answers = torch.rand(2, 1, 64, 128), torch.tensor([[1, 2], [3, 0]])
+    losses = []
+    for penalties in ({}, {"outside": 0.5}):
+        module = ReadingModule(reader, modern, penalties=penalties)
+        module.log = lambda *arguments, **options: None
+        losses.append(module.training_step((images, answers), 0))
+    theta = reader.transformer.localise(images)
+    expected = 0.5 * outside_penalty(theta, reader.transformer.transform)
+    assert expected > 0.01
+    assert (losses[1] - losses[0]).item() == pytest.approx(expected.item(), rel=1e-3)
 
 
 def test_counts_lines_and_characters(make_module):

@@ -90,23 +90,24 @@ def build_module(
     """The training module of a network; its checkpoints carry ``about``.
 
     Raises:
-        OptionError: penalties for a network without a transformer, or trained by a loss of its own.
+        OptionError: penalties for a network without a transformer, or for a co-localiser.
     """
-    if config.penalties() and isinstance(model, (CoLocaliser, LineReader)):
-        raise OptionError(
-            f"training: expected penalties for classifiers alone, got {', '.join(config.penalties())}. Leave them at 0."
-        )
+    plan, penalties = build_plan(config), config.penalties()
     if isinstance(model, CoLocaliser):
-        return ColocalisationModule(model, build_plan(config), about=about)
+        if penalties:
+            raise OptionError(
+                f"training: expected no penalties for a co-localiser, got {', '.join(penalties)}. Leave them at 0."
+            )
+        return ColocalisationModule(model, plan, about=about)
     if isinstance(model, LineReader):
-        return ReadingModule(model, build_plan(config), channels_last=precision.channels_last, about=about)
+        return ReadingModule(model, plan, channels_last=precision.channels_last, penalties=penalties, about=about)
     return ClassificationModule(
         model,
-        build_plan(config),
+        plan,
         classes=classes,
         channels_last=precision.channels_last,
         label_smoothing=config.label_smoothing,
-        penalties=config.penalties(),
+        penalties=penalties,
         about=about,
     )
 

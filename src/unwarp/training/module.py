@@ -86,13 +86,7 @@ class ClassificationModule(LightningModule):
         Raises:
             TrainingError: it is not finite.
         """
-        loss = self._step("train", self.train_errors, batch)
-        if self._penalty is not None:
-            penalty = self._penalty()
-            self.log("train_penalty", penalty, on_epoch=True, on_step=False, batch_size=len(batch[1]), sync_dist=True)
-            loss = loss + penalty
-        self.refuse_non_finite(loss)
-        return loss
+        return self.penalised(self._step("train", self.train_errors, batch), count=len(batch[1]))
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Count the errors in one validation batch."""
@@ -129,6 +123,19 @@ class ClassificationModule(LightningModule):
         if not self._channels_last:
             return torch.contiguous_format
         return torch.channels_last_3d if tensor.ndim == 5 else torch.channels_last
+
+    def penalised(self, loss: Tensor, *, count: int) -> Tensor:
+        """The loss of a training batch of ``count`` images with the penalties of theta, if there are any.
+
+        Raises:
+            TrainingError: it is not finite.
+        """
+        if self._penalty is not None:
+            penalty = self._penalty()
+            self.log("train_penalty", penalty, on_epoch=True, on_step=False, batch_size=count, sync_dist=True)
+            loss = loss + penalty
+        self.refuse_non_finite(loss)
+        return loss
 
     def refuse_non_finite(self, loss: Tensor) -> None:
         """Raise `TrainingError` for a loss that is not finite."""

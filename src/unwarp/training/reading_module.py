@@ -26,6 +26,7 @@ class ReadingModule(ClassificationModule):
         model: maps images to the logits of every step, ``(batch, steps, classes)``; class 0 is the blank.
         plan: gives the optimiser and schedule.
         channels_last: lay images and filters out with the channels innermost.
+        penalties: weights of `unwarp.nn.ThetaPenalty`, which is added to the training loss.
         about: plain values to write into each checkpoint.
     """
 
@@ -35,9 +36,10 @@ class ReadingModule(ClassificationModule):
         plan: Callable[[nn.Module, int], Plan],
         *,
         channels_last: bool = False,
+        penalties: Mapping[str, float] | None = None,
         about: Mapping[str, Any] | None = None,
     ) -> None:
-        super().__init__(model, plan, channels_last=channels_last, about=about)
+        super().__init__(model, plan, channels_last=channels_last, penalties=penalties, about=about)
         self.lines = nn.ModuleDict({"val": MeanMetric(), "test": MeanMetric()})
         self.characters = nn.ModuleDict({"val": MeanMetric(), "test": MeanMetric()})
 
@@ -47,8 +49,7 @@ class ReadingModule(ClassificationModule):
         loss = ctc(self(images), answers)
         options: dict[str, Any] = {"on_step": False, "on_epoch": True, "prog_bar": True, "sync_dist": True}
         self.log("train_loss", loss, batch_size=len(images), **options)
-        self.refuse_non_finite(loss)
-        return loss
+        return self.penalised(loss, count=len(images))
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Loss and mistakes of one validation batch."""
