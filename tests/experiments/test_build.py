@@ -90,7 +90,10 @@ def test_penalties_reach_the_module():
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("mnist-r/cnn", "at least one spatial transformer"), ("mnist-t84/co-localiser", "no penalties for a co-localiser")],
+    [
+        ("mnist-r/cnn", "at least one spatial transformer"),
+        ("mnist-t84/co-localiser", "no penalties for a co-localiser"),
+    ],
 )
 def test_penalties_without_something_to_penalise(name, message):
     with pytest.raises(OptionError, match=message):
