@@ -21,7 +21,7 @@ def require(module: str, *, extra: str) -> ModuleType:
     Raises:
         DependencyError: the package is not installed. A package that is there but broken raises its own error.
 
-    Example:
+    Examples:
         >>> require("json", extra="train").dumps([1])
         '[1]'
     """

@@ -98,7 +98,7 @@ def pixel_to_normalised(
 ) -> Float[Tensor, "*batch D"]:
     """Pixel coordinates (centre of the first pixel is 0) to normalised ones.
 
-    Example:
+    Examples:
         >>> pixel_to_normalised(torch.tensor([[0.0, 0.0], [27.0, 27.0]]), (28, 28), align_corners=True)
         tensor([[-1., -1.],
                 [ 1.,  1.]])

@@ -40,7 +40,7 @@ def make_grid(
     Raises:
         ShapeError: a size is not a positive integer.
 
-    Example:
+    Examples:
         >>> make_grid((1, 4))[0, :, 0]
         tensor([-0.7500, -0.2500,  0.2500,  0.7500])
     """
@@ -149,7 +149,7 @@ def warp(
     Raises:
         ShapeError, DtypeError, DeviceError, OptionError, BackendError: an argument is wrong; the message says which.
 
-    Example:
+    Examples:
         >>> image = torch.arange(4.0).view(1, 1, 1, 4)
         >>> flip = torch.tensor([[[-1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]])
         >>> warp(image, flip, "affine")

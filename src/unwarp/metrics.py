@@ -16,7 +16,7 @@ BLANK = 0
 def best_path(logits: Float[Tensor, "batch steps classes"]) -> list[list[int]]:
     """Decode greedily: the likeliest class of every step, repeats merged, blanks left out (Graves et al. 2006).
 
-    Example:
+    Examples:
         >>> import torch
         >>> steps = torch.tensor([[0, 3, 3, 0, 3, 1]])
         >>> best_path(torch.nn.functional.one_hot(steps, 4).float())
@@ -31,7 +31,7 @@ def best_path(logits: Float[Tensor, "batch steps classes"]) -> list[list[int]]:
 def edit_distance(read: Sequence[int], truth: Sequence[int]) -> int:
     """How many insertions, deletions and replacements turn one into the other (Levenshtein).
 
-    Example:
+    Examples:
         >>> edit_distance([1, 2, 3], [2, 3, 4])
         2
     """

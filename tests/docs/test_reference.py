@@ -1,6 +1,7 @@
 """Whatever a package exports is in the reference."""
 
 import importlib.util
+import re
 from pathlib import Path
 
 import pytest
@@ -45,3 +46,10 @@ def test_formulas_become_mathml(hooks):
     shown = hooks.on_page_content('<p><span class="arithmatex">\\(a &lt; \\theta\\)</span></p>')
     assert shown.startswith("<p><math")
     assert "arithmatex" not in shown
+
+
+def test_examples_of_docstrings_are_found_as_such():
+    """Written "Example:" they are shown as running text."""
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "src").rglob("*.py")]
+    assert not [text for text in sources if re.search(r"^ +Example:$", text, re.MULTILINE)]
+    assert sum(len(re.findall(r"^ +Examples:$", text, re.MULTILINE)) for text in sources) >= 60

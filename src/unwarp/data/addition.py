@@ -16,7 +16,7 @@ class Addition:
     The digits of the second channel are those of the first in a random order, so that an epoch shows each digit once in
     each channel.
 
-    Example:
+    Examples:
         >>> from unwarp.data import mnist_subset
         >>> digits = mnist_subset.subset("test")[:4]
         >>> images, sums = Addition().make(digits.images, digits.labels, torch.Generator().manual_seed(0))

@@ -40,7 +40,7 @@ class FreshBatches(Dataset[tuple[Tensor, Tensor]]):
     Raises:
         OptionError: `batch_size` is not positive, or `seed` is negative.
 
-    Example:
+    Examples:
         >>> from unwarp.data import distortions, mnist_subset
         >>> fresh = FreshBatches(mnist_subset.subset("train"), distortions.get("rts"), batch_size=256, seed=0)
         >>> images, labels = fresh[0, 3]

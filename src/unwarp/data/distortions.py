@@ -56,7 +56,7 @@ class Distortion:
 def rotated(digits: Shaped[Tensor, "n 28 28"], generator: torch.Generator) -> Float[Tensor, "n 1 28 28"]:
     """R: rotation uniform in [-90, 90] degrees, canvas 28x28.
 
-    Example:
+    Examples:
         >>> rotated(torch.zeros(2, 28, 28), torch.Generator().manual_seed(0)).shape
         torch.Size([2, 1, 28, 28])
     """

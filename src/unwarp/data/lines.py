@@ -63,7 +63,7 @@ class Lines:
         Returns:
             Images in 0..1, and the characters of each, filled up with 0.
 
-        Example:
+        Examples:
             >>> images, answers = Lines().draw(2, torch.Generator().manual_seed(0))
             >>> images.shape, answers.shape
             (torch.Size([2, 1, 64, 128]), torch.Size([2, 6]))

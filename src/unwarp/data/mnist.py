@@ -88,7 +88,7 @@ def load(
         DataError: a file is missing, damaged or not MNIST, labels and images differ in number, or no mirror delivers.
         OptionError: no such split.
 
-    Example:
+    Examples:
         >>> load("test", data_dir="digits")  # doctest: +SKIP
     """
     _checks.option("split", split, SPLITS)

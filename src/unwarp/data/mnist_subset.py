@@ -24,7 +24,7 @@ def subset(split: Split) -> Digits:
     Raises:
         OptionError: no such split.
 
-    Example:
+    Examples:
         >>> len(subset("train")), len(subset("test"))
         (6000, 2000)
     """

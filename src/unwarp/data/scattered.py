@@ -23,7 +23,7 @@ class Scattered:
         name: what settings call it.
         squares: 6x6 distractors an image; the paper's T has none and its TC sixteen.
 
-    Example:
+    Examples:
         >>> from unwarp.data import mnist_subset
         >>> digits = mnist_subset.subset("test")[:4]
         >>> images, found = Scattered("tc84", squares=16).make(

@@ -20,7 +20,7 @@ class ClutteredSequences:
     over are shared at random between both sides and the gaps. Their heights lie on a line from anywhere on the left to
     anywhere on the right. The second and third digits are those of the batch in random orders.
 
-    Example:
+    Examples:
         >>> from unwarp.data import mnist_subset
         >>> digits = mnist_subset.subset("test")[:4]
         >>> task = ClutteredSequences()

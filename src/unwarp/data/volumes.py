@@ -20,7 +20,7 @@ class Volumes:
     Each of the three angles is uniform in [-45, 45] degrees, each shift uniform in [-14, 14] voxels: a turned digit
     lies within 16 voxels around its centre and is never cut.
 
-    Example:
+    Examples:
         >>> from unwarp.data import mnist_subset
         >>> digits = mnist_subset.subset("test")[:2]
         >>> volumes, _ = Volumes().make(digits.images, digits.labels, torch.Generator().manual_seed(0))

@@ -167,7 +167,7 @@ class TrainingConfig:
 class ExperimentConfig:
     """One cell of a table: everything that decides its outcome but the seed.
 
-    Example:
+    Examples:
         >>> values = {"data": {"distortion": "rts"}, "model": {"network": "cnn", "width": 64}}
         >>> ExperimentConfig.read(values, ["training.epochs=3"]).training.epochs
         3

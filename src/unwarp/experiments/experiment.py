@@ -40,7 +40,7 @@ def choose(name: str, assignments: Sequence[str] = (), *, budget: str = "standar
     Raises:
         OptionError: the name, the budget or a key is unknown, or a value does not fit.
 
-    Example:
+    Examples:
         >>> choose("mnist-rts/st-cnn-affine", ["training.epochs=3"]).config.training.epochs
         3
     """

@@ -120,7 +120,7 @@ class AugmentConfig:
 class FolderConfig:
     """Everything that decides the outcome but the pictures and the seed.
 
-    Example:
+    Examples:
         >>> FolderConfig.read({}, ["data.height=448", "model.height=112"]).model.height
         112
     """

@@ -9,7 +9,7 @@ __all__ = ["published_error"]
 def published_error(name: str) -> float | None:
     """The test error in percent that the paper gives for an experiment, or nothing where it gives none.
 
-    Example:
+    Examples:
         >>> published_error("mnist-rts/st-cnn-affine")
         0.5
     """

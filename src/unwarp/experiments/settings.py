@@ -42,7 +42,7 @@ def read(kind: type[Settings], values: Values, *, prefix: str = "") -> Settings:
 def override(values: Values, assignments: Values) -> dict[str, Any]:
     """A nested mapping with some of its values replaced.
 
-    Example:
+    Examples:
         >>> override({"training": {"epochs": 20}}, {"training.epochs": 3})
         {'training': {'epochs': 3}}
     """
@@ -62,7 +62,7 @@ def parse_assignment(text: str) -> tuple[str, Any]:
     Raises:
         OptionError: there is no ``=``, or nothing on one of its sides.
 
-    Example:
+    Examples:
         >>> parse_assignment("training.epochs=3"), parse_assignment("model.transform=affine")
         (('training.epochs', 3), ('model.transform', 'affine'))
     """

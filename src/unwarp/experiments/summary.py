@@ -49,7 +49,7 @@ def summarise(errors: Sequence[float], *, examples: int | None) -> Summary:
     Raises:
         OptionError: there is no run.
 
-    Example:
+    Examples:
         >>> summarise([0.5, 0.7], examples=10_000).mean
         0.6
     """

@@ -50,7 +50,7 @@ def export_onnx(
         UnsupportedError: the network has an op that opset 16 does not know.
         OSError: the file cannot be written.
 
-    Example:
+    Examples:
         >>> from unwarp.nn import DenseLocaliser, SpatialTransformer
         >>> transformer = SpatialTransformer(DenseLocaliser(784), "thin_plate_spline").eval()
         >>> export_onnx(transformer, torch.zeros(1, 1, 28, 28), Path("transformer.onnx"))  # doctest: +SKIP

@@ -25,7 +25,7 @@ class AbstractKernel(nn.Module):
             their sum.
         floating_only: whether the result is a blend, so that integer images make no sense.
 
-    Example:
+    Examples:
         >>> class Parzen(AbstractKernel):
         ...     name, support, partition_of_unity = "parzen", 2.0, False
         ...     def forward(self, distance):

@@ -30,7 +30,7 @@ class Gaussian(AbstractKernel):
         truncate: support in multiples of the initial sigma.
         learnable: whether sigma is a parameter (its logarithm is, so that it stays positive).
 
-    Example:
+    Examples:
         >>> kernel = Gaussian(1.5, learnable=True)
         >>> [name for name, _ in kernel.named_parameters()]
         ['log_sigma']

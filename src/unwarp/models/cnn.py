@@ -30,7 +30,7 @@ class CNN(nn.Module):
     Raises:
         ShapeError: the images are too small for two convolutions.
 
-    Example:
+    Examples:
         >>> import torch
         >>> CNN((42, 42))(torch.zeros(4, 1, 42, 42)).shape
         torch.Size([4, 10])

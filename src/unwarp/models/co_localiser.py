@@ -63,7 +63,7 @@ class CoLocaliser(nn.Module):
         width: filters of the embedding's convolutions.
         filters: of the localisers' convolution; the paper has 8.
 
-    Example:
+    Examples:
         >>> network = CoLocaliser((84, 84), width=8)
         >>> network(torch.rand(4, 1, 84, 84), torch.tensor([0, 1, 1, 7])).shape
         torch.Size([4, 3])

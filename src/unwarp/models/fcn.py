@@ -22,7 +22,7 @@ class FCN(nn.Module):
         classes: how many logits to return.
         width: units of each hidden layer.
 
-    Example:
+    Examples:
         >>> import torch
         >>> FCN((28, 28))(torch.zeros(4, 1, 28, 28)).shape
         torch.Size([4, 10])

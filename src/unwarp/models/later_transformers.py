@@ -34,7 +34,7 @@ def ic_st_cnn(
         classes: how many logits to return.
         width: filters of each convolution of the classifier.
 
-    Example:
+    Examples:
         >>> import torch
         >>> ic_st_cnn((28, 28))(torch.zeros(4, 1, 28, 28)).shape
         torch.Size([4, 10])
@@ -65,7 +65,7 @@ def shared_st_cnn(
         width: filters of each convolution.
         hidden: units of the one dense layer that is the localiser's own.
 
-    Example:
+    Examples:
         >>> import torch
         >>> shared_st_cnn((28, 28))(torch.zeros(4, 1, 28, 28)).shape
         torch.Size([4, 10])

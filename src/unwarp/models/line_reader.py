@@ -25,7 +25,7 @@ class CRNN(nn.Module):
         classes: characters and, as class 0, CTC's blank.
         width: filters of the first convolution; the last has twice as many.
 
-    Example:
+    Examples:
         >>> import torch
         >>> CRNN()(torch.zeros(2, 1, 24, 96)).shape
         torch.Size([2, 24, 35])
@@ -129,7 +129,7 @@ def st_crnn(
         classes: characters and the blank.
         width: filters of the first convolution.
 
-    Example:
+    Examples:
         >>> import torch
         >>> st_crnn((64, 128))(torch.zeros(2, 1, 64, 128)).shape
         torch.Size([2, 24, 35])

@@ -30,7 +30,7 @@ def two_st_fcn(
         classes: how many logits to return.
         width: units of each hidden layer of the classifier.
 
-    Example:
+    Examples:
         >>> import torch
         >>> two_st_fcn((42, 42), pooling=2)(torch.zeros(4, 2, 42, 42)).shape
         torch.Size([4, 19])

@@ -69,7 +69,7 @@ def recurrent_st_cnn(
         classes: how many logits an answer has.
         width: filters of each convolution of the classifier.
 
-    Example:
+    Examples:
         >>> import torch
         >>> recurrent_st_cnn((100, 100))(torch.zeros(2, 1, 100, 100)).shape
         torch.Size([2, 3, 10])

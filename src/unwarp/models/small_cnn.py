@@ -23,7 +23,7 @@ class SmallCNN(nn.Module):
         classes: how many logits to return.
         filters: of the first stage; each stage has twice as many as the one before, up to eight times.
 
-    Example:
+    Examples:
         >>> import torch
         >>> SmallCNN((112, 80), channels=3, classes=5)(torch.zeros(2, 3, 112, 80)).shape
         torch.Size([2, 5])

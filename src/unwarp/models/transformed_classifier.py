@@ -57,7 +57,7 @@ def st_fcn(
         classes: how many logits to return.
         width: units of each hidden layer of the classifier.
 
-    Example:
+    Examples:
         >>> import torch
         >>> st_fcn((42, 42), pooling=2)(torch.zeros(4, 1, 42, 42)).shape
         torch.Size([4, 10])
@@ -86,7 +86,7 @@ def st_cnn(
         classes: how many logits to return.
         width: filters of each convolution of the classifier; the localiser has 20.
 
-    Example:
+    Examples:
         >>> import torch
         >>> st_cnn((42, 42), pooling=2)(torch.zeros(4, 1, 42, 42)).shape
         torch.Size([4, 10])

@@ -45,7 +45,7 @@ def st_volume(
         width: filters of each convolution of the classifier; the localiser has 20.
         pooling: how many times smaller than the volume along each axis the transformer's grid is.
 
-    Example:
+    Examples:
         >>> import torch
         >>> st_volume((60, 60, 60))(torch.zeros(2, 1, 60, 60, 60)).shape
         torch.Size([2, 10])
@@ -67,7 +67,7 @@ class CNN3D(nn.Module):
         classes: how many logits to return.
         width: filters of each convolution.
 
-    Example:
+    Examples:
         >>> import torch
         >>> CNN3D((60, 60, 60))(torch.zeros(2, 1, 60, 60, 60)).shape
         torch.Size([2, 10])

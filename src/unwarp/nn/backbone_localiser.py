@@ -22,7 +22,7 @@ class BackboneLocaliser(nn.Module):
     Raises:
         DtypeError, ShapeError: the backbone returns neither, for example a tuple of maps.
 
-    Example:
+    Examples:
         >>> backbone = nn.Sequential(nn.Conv2d(3, 64, 7, stride=4), nn.ReLU(), nn.MaxPool2d(2))
         >>> transformer = SpatialTransformer(BackboneLocaliser(backbone), "attention", 32)
         >>> transformer(torch.rand(2, 3, 64, 64)).shape

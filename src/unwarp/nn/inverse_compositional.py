@@ -37,7 +37,7 @@ class InverseCompositionalTransformer(AbstractSpatialTransformer):
     Raises:
         UnsupportedError: two maps of the family do not compose to a third.
 
-    Example:
+    Examples:
         >>> transformer = InverseCompositionalTransformer(ConvLocaliser(1, 28), "projective", steps=4)
         >>> digits = torch.rand(2, 1, 28, 28)
         >>> torch.equal(transformer(digits), digits)

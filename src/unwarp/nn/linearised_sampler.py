@@ -35,7 +35,7 @@ class LinearisedSampler(nn.Module):
     Raises:
         OptionError: ``samples`` or ``spread`` is not positive.
 
-    Example:
+    Examples:
         >>> transformer = unwarp.nn.SpatialTransformer(localiser, "affine", features=32)
         >>> transformer.sampler = LinearisedSampler(transformer.sampler, spread=2.0)
     """

@@ -34,7 +34,7 @@ class ConvLocaliser(nn.Module):
     Raises:
         ShapeError: the size is too small for the convolutions, or the input is not what the localiser was made for.
 
-    Example:
+    Examples:
         >>> ConvLocaliser(1, (28, 28))(torch.rand(2, 1, 28, 28)).shape
         torch.Size([2, 20])
     """
@@ -94,7 +94,7 @@ class DenseLocaliser(nn.Module):
         widths: units of each layer; the last is the number of features.
         negative_slope: of the leaky rectifiers, as in `ConvLocaliser`; 0 for plain ones.
 
-    Example:
+    Examples:
         >>> DenseLocaliser(784)(torch.rand(2, 1, 28, 28)).shape
         torch.Size([2, 32])
     """

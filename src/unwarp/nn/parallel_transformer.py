@@ -42,7 +42,7 @@ class ParallelSpatialTransformer(AbstractSpatialTransformer):
     Raises:
         OptionError: the counts do not agree, or an option does not exist.
 
-    Example:
+    Examples:
         >>> halves = ParallelSpatialTransformer(ConvLocaliser(3, 64), "attention", 32, tiles=(1, 2))
         >>> halves(torch.rand(2, 3, 64, 64)).shape
         torch.Size([2, 6, 32, 32])

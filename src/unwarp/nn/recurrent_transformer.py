@@ -38,7 +38,7 @@ class RecurrentSpatialTransformer(AbstractSpatialTransformer):
     Raises:
         OptionError: the number of features is not known, or an option does not exist.
 
-    Example:
+    Examples:
         >>> glimpses = RecurrentSpatialTransformer(ConvLocaliser(1, 100), "affine", 33, steps=3)
         >>> glimpses(torch.rand(2, 1, 100, 100)).shape
         torch.Size([2, 3, 1, 33, 33])

@@ -32,7 +32,7 @@ def outside_penalty(
     Raises:
         OptionError, ShapeError: an argument is wrong; the message says which.
 
-    Example:
+    Examples:
         >>> from unwarp.transforms import Translation
         >>> outside_penalty(torch.tensor([[0.0, 0.0], [3.0, 0.0]]), Translation())
         tensor(0.7500)

@@ -34,7 +34,7 @@ class Sampler(nn.Module):
     Raises:
         OptionError: an option has a value that does not exist; the message says which.
 
-    Example:
+    Examples:
         >>> sampler = Sampler(padding_mode="border")
         >>> sampler(torch.eye(2)[None, None], torch.tensor([[[5.0, 5.0]]]))
         tensor([[[1.]]])

@@ -25,7 +25,7 @@ class SharedLocaliser(nn.Module):
     Raises:
         OptionError: the factor is negative or not finite.
 
-    Example:
+    Examples:
         >>> layers = nn.Sequential(nn.Conv2d(1, 8, 5), nn.ReLU(), nn.MaxPool2d(4), nn.Flatten(), nn.Linear(288, 32))
         >>> localiser = SharedLocaliser(layers)
         >>> network = nn.Sequential(SpatialTransformer(localiser, "affine", features=32), layers, nn.Linear(32, 10))

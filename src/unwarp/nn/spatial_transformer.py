@@ -34,7 +34,7 @@ class SpatialTransformer(AbstractSpatialTransformer):
     Raises:
         OptionError, ShapeError: an option does not exist, or the localiser yields another number of features.
 
-    Example:
+    Examples:
         >>> st = SpatialTransformer(nn.Sequential(nn.Flatten(), nn.Linear(784, 32), nn.ReLU()), "affine", features=32)
         >>> digits = torch.rand(2, 1, 28, 28)
         >>> torch.equal(st(digits), digits)

@@ -20,7 +20,7 @@ class ThetaForward(nn.Module):
         head: network from the features of the body and the numbers of theta, side by side.
         detach: keep the head from training the localiser through theta itself.
 
-    Example:
+    Examples:
         >>> transformer = SpatialTransformer(ConvLocaliser(1, 28), "affine")
         >>> network = ThetaForward(transformer, nn.Flatten(), nn.Linear(784 + 6, 10))
         >>> network(torch.rand(2, 1, 28, 28)).shape

@@ -39,7 +39,7 @@ class ThetaPenalty:
         OptionError: there is no such regulariser, no weight, or no transformer in the network.
         UnsupportedError: ``bending`` for a family that is no thin-plate spline.
 
-    Example:
+    Examples:
         >>> transformer = SpatialTransformer(ConvLocaliser(1, 28), "affine")
         >>> network = nn.Sequential(transformer, nn.Flatten(), nn.Linear(784, 10))
         >>> penalty = ThetaPenalty(network, outside=1.0, identity=0.01)

@@ -27,7 +27,7 @@ class Devices:
     Raises:
         OptionError: a count is not positive, or the strategy is unknown.
 
-    Example:
+    Examples:
         >>> Devices(4, nodes=2).processes
         8
     """

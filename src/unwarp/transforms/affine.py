@@ -12,7 +12,7 @@ class Affine(AbstractMatrixTransform):
 
     Convention: ``theta`` is ``(batch, D, D + 1)``, maps normalised output points ``(x, y, z)`` to input points.
 
-    Example:
+    Examples:
         >>> flip = torch.tensor([[[-1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]])
         >>> Affine()(flip, torch.tensor([[0.5, 0.25]]))
         tensor([[[-0.5000,  0.2500]]])

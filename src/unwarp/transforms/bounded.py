@@ -48,7 +48,7 @@ class Bounded(AbstractWrapper):
     Raises:
         OptionError: a limit that the family has no parameter for, or that leaves no room.
 
-    Example:
+    Examples:
         >>> from unwarp.transforms import Similarity
         >>> family = Bounded(Similarity(), scale=2.0, angle=0.5)
         >>> family.bound(torch.tensor([9.0, -9.0, 0.3, 0.0]))

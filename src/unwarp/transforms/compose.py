@@ -29,7 +29,7 @@ class Compose(AbstractWrapper):
         inner: the map applied first to points; `ThinPlateSpline` by default.
         ndim: spatial dimensions of the defaults.
 
-    Example:
+    Examples:
         >>> from unwarp.transforms import Attention, Rigid
         >>> turn_then_crop = Compose(Rigid(), Attention())
         >>> turn_then_crop.theta_shape, turn_then_crop.has_matrix

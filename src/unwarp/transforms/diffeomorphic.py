@@ -38,7 +38,7 @@ class Diffeomorphic(AbstractDisplacement):
     Raises:
         OptionError: no field but zero meets the constraints.
 
-    Example:
+    Examples:
         >>> family = Diffeomorphic((2, 2), zero_boundary=True)
         >>> theta = torch.full(family.theta_shape, 0.3)
         >>> points = torch.tensor([[0.1, 0.2]])

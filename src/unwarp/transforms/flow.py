@@ -34,7 +34,7 @@ class Flow(AbstractDisplacement):
         align_corners: whether -1 and 1 are the centres of the field's border pixels, or their outer edges; as in the
             call of `unwarp.warp`.
 
-    Example:
+    Examples:
         >>> Flow((1, 2), units="pixel")(torch.ones(1, 2, 2), torch.zeros(1, 2))
         tensor([[1., 2.]])
     """

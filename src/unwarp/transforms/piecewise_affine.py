@@ -25,7 +25,7 @@ class PiecewiseAffine(AbstractSpline):
         control: counts of the lattice in tensor order (rows, columns), at least 2 each.
         ndim: spatial dimensions.
 
-    Example:
+    Examples:
         >>> family = PiecewiseAffine((2, 2))
         >>> theta = family.identity()
         >>> theta[3] += 0.5

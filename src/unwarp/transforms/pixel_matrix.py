@@ -41,7 +41,7 @@ def from_pixel_matrix(
     Raises:
         ShapeError: the matrix does not fit the sizes.
 
-    Example:
+    Examples:
         >>> shift = torch.tensor([[1.0, 0.0, 2.0], [0.0, 1.0, 0.0]])  # two pixels to the right, in OpenCV
         >>> from_pixel_matrix(shift, (4, 4))[:2]
         tensor([[ 1.,  0., -1.],

@@ -68,7 +68,7 @@ class Polar(AbstractPolar):
     Raises:
         OptionError: the radius is not positive, or ``ndim`` is 1.
 
-    Example:
+    Examples:
         >>> grid = Polar()(torch.zeros(1, 2), torch.tensor([[1.0, -1.0], [1.0, -0.5]]))
         >>> grid.round(decimals=4) + 0
         tensor([[[1., 0.],

@@ -48,7 +48,7 @@ def theta_frames(
     Raises:
         ShapeError: labels and thetas are not equally many, or there is no theta.
 
-    Example:
+    Examples:
         >>> from unwarp.transforms import Rigid
         >>> angles = torch.linspace(0, 1, 5)
         >>> thetas = torch.stack([angles, 0 * angles, 0 * angles], dim=1)[:, None]

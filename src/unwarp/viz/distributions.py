@@ -39,7 +39,7 @@ def theta_distribution(
     Raises:
         ShapeError: theta is of another family.
 
-    Example:
+    Examples:
         >>> from unwarp.transforms import Affine
         >>> ax = theta_distribution(torch.randn(100, 2, 3), Affine())
     """

@@ -82,7 +82,7 @@ def draw_region(
     Returns:
         The axes drawn on.
 
-    Example:
+    Examples:
         >>> from unwarp.transforms import Affine
         >>> ax = draw_region(Affine().identity(), Affine(), (28, 28))
     """

@@ -34,7 +34,7 @@ def show_transformer(
     Returns:
         The figure, for `save_png` or a notebook.
 
-    Example:
+    Examples:
         >>> from unwarp.nn import DenseLocaliser, SpatialTransformer
         >>> figure = show_transformer(SpatialTransformer(DenseLocaliser(64)), torch.rand(2, 1, 8, 8))
     """
