@@ -15,6 +15,7 @@ _FORMULA = re.compile(r'<(span|div) class="arithmatex">(?:\\\((.*?)\\\)|\\\[(.*?
 _EXPORTS = re.compile(r"^\{exports of ([\w.]+)\}$", re.MULTILINE)
 _HAN = "[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]"
 _BROKEN_LINE = re.compile(rf"(?<={_HAN})\n(?={_HAN})")
+_THEIR_WORKER, _OUR_WORKER = "https://unpkg.com/iframe-worker/shim", "assets/folder_worker.js"
 _LINK = re.compile(r"(?<!!)\[([^\]]+)\]\(([^)\s#]+)(#[^)]*)?\)")
 
 
@@ -48,3 +49,14 @@ def on_page_content(content: str, **_: object) -> str:
 def _mathml(match: re.Match[str]) -> str:
     display = "block" if match[3] is not None else "inline"
     return convert(html.unescape(match[2] or match[3]).strip(), display=display)
+
+
+def on_post_page(output: str, *, page: Page, **_: object) -> str:
+    """Search in pages from a folder needs a script that the theme would fetch from another server: ours instead."""
+    ours = posixpath.relpath(_OUR_WORKER, posixpath.dirname(page.file.dest_uri) or ".")
+    return output.replace(_THEIR_WORKER, ours)
+
+
+def on_post_template(output_content: str, **_: object) -> str:
+    """The same in the page for what is not found, which lies at the top."""
+    return output_content.replace(_THEIR_WORKER, "/" + _OUR_WORKER)

@@ -3,6 +3,7 @@
 import importlib.util
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -53,3 +54,15 @@ def test_examples_of_docstrings_are_found_as_such():
     sources = [path.read_text(encoding="utf-8") for path in (ROOT / "src").rglob("*.py")]
     assert not [text for text in sources if re.search(r"^ +Example:$", text, re.MULTILINE)]
     assert sum(len(re.findall(r"^ +Examples:$", text, re.MULTILINE)) for text in sources) >= 60
+
+
+@pytest.mark.parametrize(
+    ("place", "expected"),
+    [("index.html", "assets/folder_worker.js"), ("zh/paper.html", "../assets/folder_worker.js")],
+)
+def test_pages_fetch_no_script_from_elsewhere(place, expected, hooks):
+    page = SimpleNamespace(file=SimpleNamespace(dest_uri=place))
+    given = '<script src="https://unpkg.com/iframe-worker/shim"></script>'
+    assert hooks.on_post_page(given, page=page) == f'<script src="{expected}"></script>'
+    assert hooks.on_post_template(given) == '<script src="/assets/folder_worker.js"></script>'
+    assert (ROOT / "docs" / "assets" / "folder_worker.js").is_file()
