@@ -24,6 +24,7 @@ from unwarp.viz.style import INK, OKABE_ITO, new_figure
 
 FOLDER = Path(__file__).parent.parent / "docs" / "images" / "paper"
 TURN = torch.tensor([1.25, -0.6, 0.12, -0.08])  # scale, radians, shift: what the "camera" did to the digit
+ROOM = 0.2  # around a picture, as a part of its size, for a region that leaves it
 Point = tuple[float, float]
 ORANGE, SKY, GREEN, PINK, BLUE, RED = OKABE_ITO[:6]
 
@@ -46,10 +47,10 @@ def module() -> Figure:
     figure = new_figure(10, 3.3)
     figure.set_layout_engine("none")
     source = figure.add_axes((0.01, 0.08, 0.25, 0.76))
-    show_image(image[0], ax=source, margin=0.1)
+    show_image(image[0], ax=source, margin=ROOM)
     draw_region(theta, Similarity(), image.shape[-2:], cells=4, ax=source)
     target = figure.add_axes((0.74, 0.08, 0.25, 0.76))
-    show_image(unwarp.warp(image, theta[None], "similarity")[0], ax=target, margin=0.1)
+    show_image(unwarp.warp(image, theta[None], "similarity")[0], ax=target, margin=ROOM)
     source.set_title("input U", color=INK)
     target.set_title("output V", color=INK)
     for ax in (source, target):
@@ -77,7 +78,7 @@ def module() -> Figure:
 def localiser() -> Figure:
     """The sizes of the feature maps from the image to theta."""
     network, shapes = ConvLocaliser(1, (28, 28)), [("image", (1, 28, 28))]
-    labels = ["halved", "5 x 5 convolution", None, "max-pooling", "5 x 5 convolution", None, None]
+    labels = ["halved", "5 x 5\nconvolution", None, "max-\npooling", "5 x 5\nconvolution", None, None]
     x: Tensor = torch.zeros(1, 1, 28, 28)
     for layer, label in zip(network.convolutions, labels, strict=True):
         x = layer(x)
@@ -86,21 +87,21 @@ def localiser() -> Figure:
     figure = new_figure(10, 2.6)
     figure.set_layout_engine("none")
     canvas = figure.add_axes((0, 0, 1, 1), xlim=(0, 10), ylim=(0, 2.6), aspect="equal")
+    letters: dict[str, Any] = {"fontsize": 10, "color": INK}
     canvas.set_axis_off()
     left = 0.4
     for index, (label, (channels, height, _)) in enumerate(shapes):
-        side = max(0.12, 0.052 * height)
+        side = max(0.12, 0.048 * height)
         _stack(canvas, (left, 1.45), side, channels, OKABE_ITO[index % 2 + 1])
-        canvas.text(
-            left + side / 2, 0.42, f"{label}\n{channels} x {height} x {height}", ha="center", va="top", fontsize=8
-        )
-        left += side + 0.75
+        text = f"{label}\n{channels} x {height} x {height}"
+        canvas.text(left + side / 2, 0.62, text, ha="center", va="top", **letters)
+        left += side + 0.85
     for label, count, color in [("dense", network.out_features, ORANGE), ("regression", 6, RED)]:
         _column(canvas, (left, 1.45), count, color)
-        canvas.text(left + 0.06, 0.42, f"{label}\n{count}", ha="center", va="top", fontsize=8, color=INK)
+        canvas.text(left + 0.06, 0.62, f"{label}\n{count}", ha="center", va="top", **letters)
         left += 1.0
-    canvas.text(left - 0.75, 1.78, "zero weights,\nthe identity as bias", fontsize=8, color=RED, va="center")
-    canvas.text(left - 0.75, 1.22, r"$\theta = (1\;0\;0\;\;0\;1\;0)$", fontsize=9, color=INK, va="center")
+    canvas.text(left - 0.75, 1.78, "zero weights,\nidentity as bias", fontsize=10, color=RED, va="center")
+    canvas.text(left - 0.75, 1.22, r"$\theta = (1\;0\;0\;\;0\;1\;0)$", va="center", **letters)
     return figure
 
 
@@ -186,7 +187,7 @@ def gradient() -> Figure:
     step = -points.grad[coarse].reshape(-1, 2)
     pull.quiver(*start.T.numpy(), *step.T.numpy(), color=ORANGE, angles="xy", width=0.008, zorder=3)
     pull.set_title("which way each sample is pulled", fontsize=10)
-    show_image(image[0], ax=total, margin=0.1)
+    show_image(image[0], ax=total, margin=ROOM)
     draw_region(theta[0].detach(), Similarity(), image.shape[-2:], ax=total, color=SKY)
     moved = theta[0].detach() - 0.3 * theta.grad[0] / theta.grad[0].abs().max()
     draw_region(moved, Similarity(), image.shape[-2:], ax=total, color=ORANGE)
@@ -215,9 +216,9 @@ def descent() -> Figure:
     spec = figure.add_gridspec(2, 5, width_ratios=(1, 1, 1, 1, 1.4))
     for column, (step, kept) in enumerate(shown.items()):
         above, below = figure.add_subplot(spec[0, column]), figure.add_subplot(spec[1, column])
-        show_image(sharp[0], ax=above, margin=0.1)
+        show_image(sharp[0], ax=above, margin=ROOM)
         draw_region(kept[0], Similarity(), sharp.shape[-2:], ax=above, color=ORANGE)
-        show_image(unwarp.warp(sharp, kept, "similarity")[0], ax=below, margin=0.1)
+        show_image(unwarp.warp(sharp, kept, "similarity")[0], ax=below, margin=ROOM)
         above.set_title(f"step {step}", fontsize=10, color=INK)
         for ax in (above, below):
             ax.spines[:].set_visible(False)

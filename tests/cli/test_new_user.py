@@ -58,7 +58,7 @@ def test_from_a_folder_of_pictures_to_onnxruntime(unwarp, capsys):
                 exec(block, {})
                 code += capsys.readouterr().out
             else:
-                said += "".join(run_line(unwarp, line) for line in block.splitlines())
+                said += "".join(run_line(unwarp, line) for line in block.replace("\\\n", " ").splitlines())
     assert len(list(Path("digits").rglob("*.png"))) == 1000
     assert "700 for training, 150 for validation, 150 for test" in said
     assert re.search(r"of 150 test pictures wrong", said)
