@@ -108,6 +108,23 @@ def test_modes_are_converted_and_noted(tmp_path, mode, suffix, channels, note):
     assert [text.startswith(note) for text in picture.notes] == ([True] if note else [])
 
 
+@pytest.mark.parametrize(("mode", "suffix", "kept"), [("RGB", ".jpg", b"profile"), ("CMYK", ".jpg", None)])
+def test_a_colour_profile_is_kept_where_the_colours_are(tmp_path, mode, suffix, kept):
+    path = tmp_path / f"picture{suffix}"
+    Image.fromarray(RAMP[..., :3]).convert(mode).save(path, icc_profile=b"profile")
+    assert read_picture(path).icc == kept
+
+
+def test_a_tiffs_own_tags_stay_behind(tmp_path):
+    path = tmp_path / "picture.tif"
+    exif = Image.Exif()
+    exif[0x010E] = "a description"
+    Image.fromarray(RAMP[..., :3]).convert("CMYK").save(path, exif=exif, icc_profile=b"profile")
+    left = Image.Exif()
+    left.load(read_picture(path).exif)
+    assert dict(left) == {0x010E: "a description"}
+
+
 def test_the_first_frame_of_an_animation_is_used_and_noted(tmp_path):
     frames = [Image.fromarray(np.full((6, 4), value, np.uint8)) for value in (10, 200)]
     frames[0].save(tmp_path / "moving.gif", save_all=True, append_images=frames[1:])
@@ -134,6 +151,15 @@ def test_damaged_files_are_refused_by_name(tmp_path):
     assert refused(tmp_path / "empty.png").startswith("unreadable")
     assert refused(tmp_path / "text.png").startswith("unreadable")
     assert refused(tmp_path / "missing.png") == "no such file."
+
+
+def test_pillows_own_limit_gives_way_to_a_larger_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    path = saved(tmp_path / "large.png", np.zeros((30, 20), np.uint8))
+    with pytest.raises(DataError, match="huge"):
+        read_picture(path, most_pixels=90)
+    assert Image.MAX_IMAGE_PIXELS == 100
+    assert read_picture(path, most_pixels=600).pixels.shape == (30, 20, 1)
 
 
 def test_huge_pictures_are_refused_before_they_are_decoded(tmp_path):

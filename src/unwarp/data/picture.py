@@ -11,7 +11,7 @@ What is refused and what is converted follows one rule for every command:
 | 16 bits a channel | kept; a 16-bit grey picture with transparency becomes one of 16-bit colour |
 | 16-bit colour in another format than PNG | read with 8 bits, and noted |
 | 32-bit integers, floats | read as float, and noted |
-| CMYK, YCbCr, Lab, HSV | converted to RGB, and noted |
+| CMYK, YCbCr, Lab, HSV | converted to RGB without the colour profile, and noted |
 | palette, 1 bit | converted to RGB or grey |
 | EXIF orientation | the picture is turned upright |
 """
@@ -19,6 +19,7 @@ What is refused and what is converted follows one rule for every command:
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,8 +41,12 @@ SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", "
 """What counts as a picture in a folder; anything else in it is not looked at."""
 
 _ORIENTATION = 0x0112
-# How a TIFF is laid out stands among the same tags: size, depth, compression, strips, tiles. It is the file's alone.
-_LAYOUT_TAGS = frozenset({*range(254, 260), 262, 266, 273, 277, 278, 279, 284, 317, *range(322, 326), 338, 339})
+# How a TIFF is laid out stands among the same tags: size, depth, compression, strips, tiles, inks, colour profile. It
+# is the file's alone.
+_LAYOUT_TAGS = frozenset(
+    {*range(254, 260), 262, 266, 273, *range(277, 280), 284, 317, *range(322, 326), 332, 334, 338, 339, 347}
+    | {*range(529, 533), 34675}
+)
 _PLAIN = ("L", "RGB", "RGBA", "LA", "I;16")
 _WIDE = ("I", "F", "I;16B", "I;16L", "I;16N")
 _FOREIGN = ("CMYK", "YCbCr", "LAB", "HSV", "RGBX")
@@ -88,6 +93,7 @@ def read_picture(path: Path | str, *, most_pixels: int = MOST_PIXELS) -> Picture
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of large pictures and odd metadata: the rules above decide
         try:
+            _raise_limit(image_module, most_pixels)
             with image_module.open(path) as image:
                 _refuse_huge(path, image.size, most_pixels)
                 return _picture(path, image)
@@ -101,6 +107,12 @@ def read_picture(path: Path | str, *, most_pixels: int = MOST_PIXELS) -> Picture
         except Exception as error:  # a broken byte makes a decoder fail in any way whatever
             kind = "truncated" if "truncated" in str(error).lower() else "unreadable"
             raise DataError(f"{path}: {kind}: {_first_line(error)}") from error
+
+
+def _raise_limit(image_module: ModuleType, most_pixels: int) -> None:
+    """Pillow has a limit of its own for the whole process: a larger one that is asked for takes its place."""
+    if image_module.MAX_IMAGE_PIXELS is not None and most_pixels > image_module.MAX_IMAGE_PIXELS:
+        image_module.MAX_IMAGE_PIXELS = most_pixels
 
 
 def _refuse_huge(path: Path, size: tuple[int, int], most_pixels: int) -> None:
@@ -118,7 +130,8 @@ def _picture(path: Path, image: "Image") -> Picture:
     frames = int(getattr(image, "n_frames", 1))
     if frames > 1:
         notes.append(f"animated: the first of {frames} frames is used")
-    icc: bytes | None = image.info.get("icc_profile")
+    # A profile of other colours than those that are handed on would falsify them.
+    icc: bytes | None = None if image.mode in _FOREIGN else image.info.get("icc_profile")
     layouts = png16.layouts(image)  # gone after the decoding
     image.load()  # of a TIFF this turns the picture and forgets the orientation
     exif, orientation = _upright_exif(image)
