@@ -93,6 +93,7 @@ def test_a_format_that_cannot_hold_the_picture_is_refused(path):
         ({"affine": "1 0 0"}, "--affine: expected 6 numbers"),
         ({"homography": "1 0 0 0 1 0 0 0 x"}, "--homography: expected 9 numbers"),
         ({"affine": "1 2 0 2 4 0"}, "can be inverted"),
+        ({"rotate": float("nan")}, "--rotate: expected degrees, got nan"),
         ({"rotate": 1.0, "units": "metre"}, "--units: expected one of pixel, theta"),
     ],
 )
@@ -101,7 +102,10 @@ def test_wrong_requests_are_named(path, wrong, message):
         warped(path, WarpRequest(**wrong))
 
 
-@pytest.mark.parametrize("text", ["{}", "[1]", '{"input": [[1, 2]], "output": [[1, 2], [3, 4]]}', "no json"])
+NOT_FINITE = '{"input": [[0, NaN], [1, 0], [0, 1]], "output": [[0, 0], [1, 0], [0, 1]]}'
+
+
+@pytest.mark.parametrize("text", [NOT_FINITE, "{}", "[1]", '{"input": [[1, 2]], "output": [[1, 2], [3, 4]]}', "no json"])
 def test_wrong_points_are_named(path, text):
     path.with_suffix(".json").write_text(text)
     with pytest.raises(DataError, match="in.json: expected"):

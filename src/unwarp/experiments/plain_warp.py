@@ -51,6 +51,8 @@ class WarpRequest:
                 "warp: expected one of --rotate, --affine, --homography and --tps, got "
                 f"{' and '.join(given) or 'none'}."
             )
+        if self.rotate is not None and not math.isfinite(self.rotate):
+            raise OptionError(f"--rotate: expected degrees, got {self.rotate}.")
 
     def map(self, size: tuple[int, int], output: tuple[int, int]) -> PictureMap:
         """The map for a picture, both sizes as height and width."""
@@ -156,4 +158,6 @@ def _points(path: Path) -> tuple[Tensor, Tensor]:
             f"{path}: expected as many points [x, y] of input and output, "
             f"got {tuple(taken.shape)} and {tuple(put.shape)}."
         )
+    if not torch.cat([taken, put]).isfinite().all():
+        raise DataError(f"{path}: expected numbers of pixels, got one that is not finite.")
     return taken, put
