@@ -105,7 +105,9 @@ def test_wrong_requests_are_named(path, wrong, message):
 NOT_FINITE = '{"input": [[0, NaN], [1, 0], [0, 1]], "output": [[0, 0], [1, 0], [0, 1]]}'
 
 
-@pytest.mark.parametrize("text", [NOT_FINITE, "{}", "[1]", '{"input": [[1, 2]], "output": [[1, 2], [3, 4]]}', "no json"])
+@pytest.mark.parametrize(
+    "text", [NOT_FINITE, "{}", "[1]", '{"input": [[1, 2]], "output": [[1, 2], [3, 4]]}', "no json"]
+)
 def test_wrong_points_are_named(path, text):
     path.with_suffix(".json").write_text(text)
     with pytest.raises(DataError, match="in.json: expected"):
