@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
+import torch
 from torch import Tensor, nn
 
 from unwarp._optional import require
@@ -32,7 +33,9 @@ def write_weights(model: nn.Module, path: Path, card: Mapping[str, Any]) -> Path
     """
     save = require("safetensors.torch", extra="export").save
     path.parent.mkdir(parents=True, exist_ok=True)
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    # Copies: the format refuses tensors that share memory, as tied weights do.
+    plain = torch.contiguous_format
+    tensors = {name: tensor.detach().cpu().clone(memory_format=plain) for name, tensor in model.state_dict().items()}
     _write(path, save(tensors, metadata={"format": "pt"}))
     _write(card_path(path), (json.dumps(dict(card), indent=1, ensure_ascii=False) + "\n").encode("utf-8"))
     return path
