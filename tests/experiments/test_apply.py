@@ -93,6 +93,20 @@ def test_goes_on_where_it_stopped(run, tmp_path, monkeypatch):
     assert run(root).before == 40
 
 
+def test_a_start_that_is_cut_short_loses_no_row(run, tmp_path, monkeypatch):
+    root = write_digit_folder(tmp_path / "in", each=2)
+    run(root)
+
+    def stop(*arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", stop)
+        with pytest.raises(KeyboardInterrupt):
+            run(root)
+    assert len(table(tmp_path)) == 4
+
+
 def test_files_of_others_are_never_overwritten_without_force(run, tmp_path):
     root = write_digit_folder(tmp_path / "in", each=3)
     foreign = tmp_path / "out" / "1" / "000.png"

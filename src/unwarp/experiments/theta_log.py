@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -39,11 +40,12 @@ class ThetaLog:
 
     def __enter__(self) -> Self:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = self.path.open("w", newline="", encoding="utf-8")
+        unfinished = self.path.with_name(f".{self.path.name}.{os.getpid()}")
+        with unfinished.open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([self._header, *self._rows.values()])
+        unfinished.replace(self.path)  # at no moment is there a table without the rows of before
+        self._file = self.path.open("a", newline="", encoding="utf-8")
         self._writer = csv.writer(self._file)
-        self._writer.writerow(self._header)
-        self._writer.writerows(self._rows.values())
-        self._file.flush()
         return self
 
     def __exit__(
