@@ -101,6 +101,15 @@ def test_figure_says_when_the_folder_is_gone(unwarp, checkpoint):
     assert unwarp("figure", checkpoint, "elsewhere/1", "--count", 2).code == 0
 
 
+def test_figure_names_the_files_that_it_cannot_show(unwarp, checkpoint):
+    write_oddities(Path("odd"))
+    result = unwarp("figure", checkpoint, "odd", "--out", "odd.png")
+    assert result.code == 0
+    assert "skipped: odd/cut.png: truncated" in result.out
+    assert "skipped: 2 in all" in result.out
+    assert "converted: 2 in all" in result.out
+
+
 def test_older_onnx(unwarp, checkpoint):
     import onnx
 

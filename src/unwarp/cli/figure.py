@@ -33,6 +33,7 @@ def figure(
 
     Without IMAGES it draws test digits, or pictures of the folder that the network was trained on.
     """
+    from unwarp.cli.survey import print_survey
     from unwarp.experiments.network_files import load_network
     from unwarp.experiments.shown_pictures import choose_pictures
     from unwarp.experiments.transformer_pictures import draw_distribution, draw_figure, draw_frames
@@ -42,6 +43,7 @@ def figure(
     chosen = choose_pictures(network, images or [], data_dir=data_dir)
     path = out or checkpoint.absolute().parent.parent / "figure.png"
     console = Console(soft_wrap=True)
+    print_survey(console, chosen.skipped, chosen.converted)
     console.print(f"figure: {save_png(draw_figure(network, chosen.first(count)), path)}")
     if theta is not None:
         console.print(f"theta of {len(chosen):,} pictures: {save_png(draw_distribution(network, chosen), theta)}")

@@ -31,11 +31,15 @@ class ShownPictures(NamedTuple):
         images: ``(n, channels, height, width)``, 0..1.
         names: the true class of each, or its file.
         labelled: whether the names are classes.
+        skipped: ``(path, reason)`` of files that hold no picture.
+        converted: ``(path, what was done)`` of pictures that are not quite what the file holds.
     """
 
     images: Float[Tensor, "n channels height width"]
     names: tuple[str, ...]
     labelled: bool
+    skipped: Sequence[tuple[Path, str]] = ()
+    converted: Sequence[tuple[Path, str]] = ()
 
     def first(self, count: int) -> "ShownPictures":
         """Some of them: the first."""
@@ -54,7 +58,7 @@ def choose_pictures(network: Network, inputs: Sequence[str], *, data_dir: Path |
     """
     if inputs:
         paths = [source.path for source in find_sources(inputs, Path("/nowhere"))]
-        return _of_files(network, paths, [path.name for path in paths], labelled=False)
+        return _of_files(network, paths)
     network.pictures()
     batches = held_out_batches(network, data_dir=data_dir)
     pairs = [batches[index] for index in range(min(len(batches), _MOST_BATCHES))]
@@ -63,10 +67,11 @@ def choose_pictures(network: Network, inputs: Sequence[str], *, data_dir: Path |
     return ShownPictures(images, tuple(network.spelled(label) for label in labels), labelled=True)
 
 
-def _of_files(network: Network, paths: Sequence[Path], names: Sequence[str], *, labelled: bool) -> ShownPictures:
+def _of_files(network: Network, paths: Sequence[Path]) -> ShownPictures:
     store, survey = open_store(list(paths)[:_MOST], network.pictures())
     images = store.images(range(len(store))).float() / 255
-    return ShownPictures(images, tuple(names[index] for index in survey.usable), labelled)
+    names = tuple(paths[index].name for index in survey.usable)
+    return ShownPictures(images, names, False, survey.skipped, survey.converted)
 
 
 def held_out_batches(network: Network, *, data_dir: Path | None = None) -> FixedBatches | LazyBatches | FixedPictures:
