@@ -1,5 +1,6 @@
 """Reading checkpoints: data alone, never code, and one clear error for whatever else a file may hold."""
 
+import pickle
 import warnings
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -91,4 +92,6 @@ def _content(path: Path) -> dict[str, Any]:
 
 
 def _first_line(error: Exception) -> str:
+    if isinstance(error, pickle.UnpicklingError):  # torch then explains at length how to load it all the same
+        return "not one that loads without running code"
     return (str(error).splitlines() or [type(error).__name__])[0][:120]
