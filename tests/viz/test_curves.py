@@ -53,6 +53,11 @@ def test_the_published_error_stands_in_its_model_s_row():
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["published"]
 
 
+def test_figures_stand_to_the_right_of_bars_and_of_published_errors():
+    ax = viz.error_bars({"CNN": [4.1], "ST-CNN": [2.0]}, published={"CNN": 0.5, "ST-CNN": 2.4})
+    assert [text.xy[0] for text in ax.texts] == [4.1, 2.4]
+
+
 def test_a_bar_without_a_known_spread_has_no_whisker():
     ax = viz.error_bars({"CNN": [4.1]})
     assert not ax.lines

@@ -78,11 +78,11 @@ def error_bars(
         ShapeError: a model has no run.
     """
     ax = plain_axes(ax, 6.4, 0.9 + 0.5 * len(errors))
+    known = {row: published[name] for row, name in enumerate(errors) if published and name in published}
     for row, (name, runs) in enumerate(errors.items()):
         if not runs:
             raise ShapeError(f"errors[{name!r}]: expected the error of at least one run, got none.")
-        _draw_bar(ax, row, statistics.fmean(runs), spread(runs, examples))
-    known = {row: published[name] for row, name in enumerate(errors) if published and name in published}
+        _draw_bar(ax, row, statistics.fmean(runs), spread(runs, examples), beyond=known.get(row, 0.0))
     if known:
         ax.plot(list(known.values()), list(known), "D", color="white", markeredgecolor=INK, zorder=4, label="published")
         ax.legend(frameon=False)
@@ -125,9 +125,11 @@ def _scale(ax: "Axes", *, log: bool) -> None:
         ax.set_ylim(bottom=0)
 
 
-def _draw_bar(ax: "Axes", row: int, mean: float, deviation: float | None) -> None:
+def _draw_bar(ax: "Axes", row: int, mean: float, deviation: float | None, *, beyond: float) -> None:
+    """A bar, its whisker, and its figure to the right of both and of what else there is."""
     ax.barh(row, mean, height=0.6, color=color_of(row), zorder=2)
     if deviation is not None:
         ax.errorbar(mean, row, xerr=deviation, color=INK, capsize=4, linewidth=1.4, zorder=3)
     text = f"{mean:.2f}" if deviation is None else f"{mean:.2f} ± {deviation:.2f}"
-    ax.annotate(text, (mean + (deviation or 0), row), (8, 0), textcoords="offset points", va="center", color=INK)
+    right = max(mean + (deviation or 0), beyond)
+    ax.annotate(text, (right, row), (8, 0), textcoords="offset points", va="center", color=INK)
