@@ -34,9 +34,11 @@ from unwarp.transforms import (
     ThinPlateSpline,
 )
 from unwarp.viz import save_png, transformer_figure
+from unwarp.viz.panels import MARGIN
 
 FOLDER = Path(__file__).parent.parent / "docs" / "images" / "transforms"
 SIZE = 112
+WIDE_MARGIN = 0.4  # enough for what turns, tilts or moves a region out of the image
 
 Example = tuple[str, Tensor]
 
@@ -140,8 +142,8 @@ def _compose() -> tuple[AbstractTransform, list[Example]]:
 
 
 def _inverse() -> tuple[AbstractTransform, list[Example]]:
-    theta = torch.tensor([0.6, math.pi / 6, 0.2, 0.0])
-    return Inverse(Similarity()), [("inverse of s = 0.6, 30 degrees", theta)]
+    theta = torch.tensor([0.8, math.pi / 6, 0.0, 0.0])
+    return Inverse(Similarity()), [("inverse of s = 0.8, 30 degrees", theta)]
 
 
 def _bounded() -> tuple[AbstractTransform, list[Example]]:
@@ -178,9 +180,9 @@ def draw(name: str, folder: Path) -> Path:
     captions, thetas = [caption for caption, _ in shown], torch.stack([theta for _, theta in shown])
     images = picture().expand(len(shown), -1, -1, -1)
     outputs = unwarp.warp(images, thetas, transform).detach()
-    cells = 1 if transform.has_matrix else 8
-    figure = transformer_figure(images, outputs, thetas, transform, captions=captions, cells=cells)
-    return save_png(figure, folder / f"{name}.png", dpi=100)
+    cells, margin = (1, WIDE_MARGIN) if transform.has_matrix else (8, MARGIN)
+    figure = transformer_figure(images, outputs, thetas, transform, captions=captions, cells=cells, margin=margin)
+    return save_png(figure, folder / f"{name}.png", dpi=130)
 
 
 def main(names: list[str]) -> None:

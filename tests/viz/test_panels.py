@@ -31,6 +31,12 @@ def test_each_sample_shows_its_input_beside_its_output():
         assert not right.lines
 
 
+def test_the_margin_is_a_part_of_each_pictures_size():
+    left, right = viz.transformer_figure(*affine_case(1), Affine(), margin=0.25).axes
+    assert (left.get_xlim(), left.get_ylim()) == ((-6.5, 29.5), (24.5, -5.5))
+    assert (right.get_xlim(), right.get_ylim()) == ((-4.0, 17.0), (17.0, -4.0))
+
+
 def test_rows_of_wide_pictures_are_lower():
     theta = Affine().identity().expand(4, 2, 3)
     square, wide = (

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MARGIN = 0.15
-"""Blank border around an input, as a part of its size, in which a region that leaves the image still shows."""
+"""Blank border unless told otherwise: most regions of a trained transformer leave the image by no more."""
 
 
 def show_image(image: Shaped[Tensor, "*channels h w"], *, ax: "Axes | None" = None, margin: float = 0.0) -> "Axes":
@@ -58,6 +58,7 @@ def transformer_figure(
     pairs_per_row: int = 4,
     cells: int | None = None,
     align_corners: bool = False,
+    margin: float = MARGIN,
 ) -> "Figure":
     """Draw the inputs, what is sampled of each, and the outputs, as in figure 1 and tables 1 and 2 of the paper.
 
@@ -70,6 +71,7 @@ def transformer_figure(
         title: over the whole figure.
         pairs_per_row: samples in a row of the figure.
         cells, align_corners: as in `draw_region`.
+        margin: blank border around each picture, as a part of its size: how far a region that leaves it still shows.
 
     Returns:
         The figure, for `save_png` or a notebook.
@@ -89,9 +91,9 @@ def transformer_figure(
     slimmest = max(height / width for height, width in (images.shape[-2:], outputs.shape[-2:]))
     figure, pairs = _layout(len(images), columns, outputs.shape[1], title, height=1.25 * min(1.0, slimmest))
     for index, axes in enumerate(pairs):
-        _draw_pair(axes, images[index], outputs[index], lambda ax, theta=theta[index]: draw(theta, ax=ax))
+        _draw_pair(axes, images[index], outputs[index], margin, lambda ax, theta=theta[index]: draw(theta, ax=ax))
         if captions is not None:
-            axes[0].set_title(captions[index], loc="left", x=MARGIN / (1 + 2 * MARGIN), color=INK, fontsize=9)
+            axes[0].set_title(captions[index], loc="left", x=margin / (1 + 2 * margin), color=INK, fontsize=9)
     for axes in pairs[-columns:]:
         for ax, text in zip(axes, ["input", *["output"] * outputs.shape[1]], strict=True):
             ax.set_xlabel(text, color=INK, fontsize=8, labelpad=0)
@@ -137,10 +139,12 @@ def _layout(
     return figure, [[figure.add_subplot(place[0, k]) for k in range(1 + outputs)] for place in places]
 
 
-def _draw_pair(axes: "list[Axes]", image: Tensor, outputs: Tensor, draw: "Callable[[Axes], Axes]") -> None:
+def _draw_pair(
+    axes: "list[Axes]", image: Tensor, outputs: Tensor, margin: float, draw: "Callable[[Axes], Axes]"
+) -> None:
     # The same margin for inputs and outputs: their titles and labels then stand at the same height.
     for ax, picture in zip(axes, [image, *outputs], strict=True):
-        show_image(picture, ax=ax, margin=MARGIN)
+        show_image(picture, ax=ax, margin=margin)
         ax.spines[:].set_visible(False)
     draw(axes[0])
     for k, ax in enumerate(axes[1:]):
