@@ -1,7 +1,7 @@
 // The engine for x86 processors with AVX2, FMA and F16C. Compiled with these instructions.
 #ifdef UNWARP_X86
 #define UNWARP_WIDE
-#include "sample.h"
+#include "dispatch.h"
 
 namespace unwarp {
 const Engine& avx2_engine() {

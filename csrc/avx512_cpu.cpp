@@ -1,7 +1,7 @@
 // The engine for x86 processors with AVX-512 (F, BW, DQ, VL). Compiled with these instructions. float64 is left to the
 // AVX2 engine: its loops are bound by loads, and would only double what has to be compiled.
 #ifdef UNWARP_X86
-#include "sample.h"
+#include "dispatch.h"
 
 namespace unwarp {
 namespace {

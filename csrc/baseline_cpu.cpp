@@ -1,6 +1,6 @@
 // The engine for every processor of the architecture the extension is built for.
 #define UNWARP_WIDE
-#include "sample.h"
+#include "dispatch.h"
 
 namespace unwarp {
 const Engine& baseline_engine() {

@@ -20,7 +20,7 @@ template <class A, int K, class S> struct Window {
 #if defined(__AVX2__)
 // Pixels a and b, two floats each.
 UNWARP_INLINE __m128 two_pairs(const float* plane, int32_t a, int32_t b) {
-  __m128 low = _mm_castpd_ps(_mm_load_sd(reinterpret_cast<const double*>(plane + a)));
+  __m128 low = _mm_castpd_ps(_mm_set_sd(unaligned<double>(plane + a)));
   return _mm_loadh_pi(low, reinterpret_cast<const __m64*>(plane + b));
 }
 

@@ -1,12 +1,11 @@
-// The image's gradient for images of few channels in planes, through scratch memory of four floats a pixel.
+// The image's gradient for images of few channels in planes, through scratch memory of one or four floats a pixel.
 //
 // Written to the planes directly, neighbouring samples meet in the same elements, and every addition waits for the store
-// before it (about 10 cycles a sample). Four channels interleaved make that one addition a tap for all of them. A single
-// channel has four planes instead, which the samples take in turn: neighbours never meet, and both taps of a row are one
-// 64-bit addition.
+// before it (about 10 cycles a sample). Four channels interleaved make that one addition a tap for all of them, or with
+// the linear kernel one for both taps of a row.
 #pragma once
 
-#include "taps.h"
+#include "apart.h"
 
 namespace unwarp {
 namespace {
@@ -14,21 +13,20 @@ namespace {
 constexpr int64_t narrow_pixels = 1 << 16;  // scratch of 1 MiB
 
 typedef float quad __attribute__((vector_size(16), may_alias));
-typedef float pair __attribute__((vector_size(8), may_alias));
+typedef float octet __attribute__((vector_size(32), may_alias));
 
-UNWARP_INLINE void add_pair(float* at, float left, float right, float factor) {
-  pair sum = unaligned<pair>(at);
-  sum += pair{left, right} * factor;
-  put_unaligned(at, sum);
-}
-
+// Linear kernel: both taps of a row at once.
 template <int D>
-void scatter_pairs(const Tile<float, D, 2>& tile, const float* g, float* planes, int64_t stride) {
-  for (int64_t k = 0; k < tile.count; ++k) {
-    float* plane = planes + (k & 3) * stride;
-    float left = tile.wx[0][k], right = tile.wx[1][k];
-    for (int r = 0; r < tile.rows; ++r) add_pair(plane + tile.row[r][k], left, right, g[k] * tile.wrow[r][k]);
-  }
+void scatter_octets(const Tile<float, D, 2>& tile, const float* g, float* pixels, int64_t width) {
+  for (int64_t first = 0; first < tile.count; first += apart_pixels)
+    each_apart(first, smaller(tile.count, first + apart_pixels), width, [&](int64_t k) {
+      quad upstream = aligned<quad>(g + 4 * k), left = upstream * tile.wx[0][k], right = upstream * tile.wx[1][k];
+      octet both = __builtin_shufflevector(left, right, 0, 1, 2, 3, 4, 5, 6, 7);
+      for (int r = 0; r < tile.rows; ++r) {
+        float* at = pixels + 4 * static_cast<int64_t>(tile.row[r][k]);
+        put_unaligned(at, unaligned<octet>(at) + both * tile.wrow[r][k]);
+      }
+    });
 }
 
 template <int D, int K, bool Windowed>
@@ -91,12 +89,9 @@ template <class S> void deinterleave(const float* pixels, int64_t count, S* plan
   }
 }
 
-template <class S> void sum_planes(const float* planes, int64_t stride, int64_t count, S* out) {
-  for (int64_t k = 0; k < count; k += Lanes<float>::count) {
-    float_lanes total = unaligned<float_lanes>(planes + k) + unaligned<float_lanes>(planes + stride + k);
-    total += unaligned<float_lanes>(planes + 2 * stride + k) + unaligned<float_lanes>(planes + 3 * stride + k);
-    store_some<float>(out + k, total, count - k);
-  }
+template <class S> void narrow_plane(const float* plane, int64_t count, S* out) {
+  for (int64_t k = 0; k < count; k += Lanes<float>::count)
+    store_some<float>(out + k, aligned<float_lanes>(plane + k), count - k);
 }
 
 // One image's gradient by this route. Covers float32 sums, up to four channels in planes, one thread an image.
@@ -114,24 +109,21 @@ template <class S, int D, int K> class NarrowGradient {
            p.in_pixels <= 2 * p.out_pixels * (p.thetas / p.images);
   }
 
-  int64_t scratch() const { return 4 * padded; }
-  void clear(float* data) const { std::memset(data, 0, static_cast<size_t>(4 * padded) * sizeof(float)); }
+  int64_t scratch() const { return p.channels == 1 ? padded : 4 * padded; }
+  void clear(float* data) const { std::memset(data, 0, static_cast<size_t>(scratch()) * sizeof(float)); }
 
   template <bool Windowed> void scatter(const Tile<float, D, K>& tile, const S* g, float* data) const {
-    alignas(64) float wide[4 * Tile<float, D, K>::padded];
     if constexpr (K == 2 && Windowed) {
-      if (p.channels == 1) {
-        for (int64_t k = 0; k < tile.count; k += Lanes<float>::count)
-          put(wide + k, load_some<float>(g + k, tile.count - k));
-        return scatter_pairs<D>(tile, wide, data, padded);
-      }
+      if (p.channels == 1) return scatter_pairs(tile, g, data, p.out_size[0], 0, tile.count);
     }
+    alignas(64) float wide[4 * Tile<float, D, K>::padded];
     interleave(g, p.out_pixels, p.channels, wide, tile.count);
-    scatter_quads<D, K, Windowed>(tile, wide, data);
+    if constexpr (K == 2 && Windowed) scatter_octets(tile, wide, data, p.out_size[0]);
+    else scatter_quads<D, K, Windowed>(tile, wide, data);
   }
 
   void write_back(const float* data, S* planes) const {
-    if (p.channels == 1) sum_planes(data, padded, p.in_pixels, planes);
+    if (p.channels == 1) narrow_plane(data, p.in_pixels, planes);
     else deinterleave(data, p.in_pixels, planes, p.in_pixels, p.channels);
   }
 };

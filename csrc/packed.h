@@ -102,7 +102,7 @@ template <class S, class A, int D, int K> class PackedSampler {
 
   void adjoint(TileOf& tile, int64_t t, int64_t c, int64_t channels, const A* image, A* gradient, A* g) const {
     const S* planes = static_cast<const S*>(p.grad_output) + (t * p.channels + c) * p.out_pixels + tile.first;
-    for (int d = 0; d < D; ++d) std::memcpy(tile.gradient[d], tile.undefined, sizeof tile.undefined);
+    tile.start_gradient();
     for (int64_t k = 0; k < tile.count; k += chunk) {
       int64_t to = smaller(k + chunk, tile.count);
       pack<A>(planes + k, p.out_pixels, channels, g, to - k);

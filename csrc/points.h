@@ -118,38 +118,43 @@ template <class A, int D, int K> struct PointsOf {
   template <bool Projective> void matrix_adjoint(Tile<A, D, K>& tile, int64_t, double* partial) const {
     constexpr int rows = Projective ? D + 1 : D;
     const Real<A> steps = ramp<A>();
+    Real<A> total[rows][D + 1] = {};  // summed over lanes once a tile, not once a row of the output
     for_runs(p, tile.first, tile.count, [&](int64_t at, int64_t length, int64_t x, int64_t y, int64_t z) {
-      Real<A> sum[rows] = {}, moment[rows] = {};
+      Real<A> sum[rows] = {};
       A x0 = centred<A>(x, p.out_size[0]);
       for (int64_t k = 0; k < length; k += Lanes<A>::count) {
-        Real<A> cx = steps + (x0 + static_cast<A>(k));
+        Real<A> cx = steps + (x0 + static_cast<A>(k)), row_gradient[rows];
         Indices<A> mine = steps + static_cast<A>(k) < static_cast<A>(length);
-        Real<A> row_gradient[rows];
-        Real<A> inverse = splat<A>(1), last{};
-        if constexpr (Projective) inverse = unaligned<Real<A>>(tile.inverse_w + at + k);
-        for (int d = 0; d < D; ++d) {
-          row_gradient[d] = unaligned<Real<A>>(tile.gradient[d] + at + k) * inverse;
-          if constexpr (Projective) {
-            Real<A> c = unaligned<Real<A>>(tile.position[d] + at + k) - half[d];
-            last -= (inverse != 0 ? c : Real<A>{}) * row_gradient[d];
-          }
-        }
-        if constexpr (Projective) row_gradient[D] = last;
+        matrix_row_gradients<Projective>(tile, at + k, row_gradient);
         for (int r = 0; r < rows; ++r) {
           Real<A> g = mine ? row_gradient[r] : Real<A>{};
           sum[r] += g;
-          moment[r] += mine ? g * cx : Real<A>{};
+          total[r][0] += mine ? g * cx : Real<A>{};
         }
       }
       for (int r = 0; r < rows; ++r) {
-        double total = static_cast<double>(sum_lanes<A>(sum[r]));
-        double* out = partial + r * (D + 1);
-        out[0] += static_cast<double>(sum_lanes<A>(moment[r]));
-        if constexpr (D > 1) out[1] += total * centred<double>(y, p.out_size[1]);
-        if constexpr (D > 2) out[2] += total * centred<double>(z, p.out_size[2]);
-        out[D] += total;
+        if constexpr (D > 1) total[r][1] += sum[r] * centred<A>(y, p.out_size[1]);
+        if constexpr (D > 2) total[r][2] += sum[r] * centred<A>(z, p.out_size[2]);
+        total[r][D] += sum[r];
       }
     });
+    for (int r = 0; r < rows; ++r)
+      for (int d = 0; d <= D; ++d) partial[r * (D + 1) + d] += static_cast<double>(sum_lanes<A>(total[r][d]));
+  }
+
+  // d loss / d (matrix @ output position), for one vector of samples.
+  template <bool Projective>
+  UNWARP_INLINE void matrix_row_gradients(const Tile<A, D, K>& tile, int64_t k, Real<A>* row_gradient) const {
+    Real<A> inverse = splat<A>(1), last{};
+    if constexpr (Projective) inverse = unaligned<Real<A>>(tile.inverse_w + k);
+    for (int d = 0; d < D; ++d) {
+      row_gradient[d] = unaligned<Real<A>>(tile.gradient[d] + k) * inverse;
+      if constexpr (Projective) {
+        Real<A> c = unaligned<Real<A>>(tile.position[d] + k) - half[d];
+        last -= (inverse != 0 ? c : Real<A>{}) * row_gradient[d];
+      }
+    }
+    if constexpr (Projective) row_gradient[D] = last;
   }
 
   void basis(Tile<A, D, K>& tile, int64_t t) const {

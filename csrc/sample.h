@@ -1,5 +1,4 @@
-// The pipeline, once for every op: points -> taps -> gather and blend, a tile of output pixels at a time. Included by
-// one translation unit for each instruction set.
+// The pipeline, once for every op: points -> taps -> gather and blend, a tile of output pixels at a time.
 #pragma once
 
 #include "narrow.h"
@@ -19,12 +18,17 @@ template <class S, class A, int D, int K> class Sampler {
   const Problem& p;
   const PointsOf<A, D, K> points;
   const Taps<A, D, K> taps;
-  const int64_t tiles;  // of one output
+  const int64_t tile_size, tiles;  // pixels of a tile, tiles of one output
 
  public:
-  explicit Sampler(const Problem& problem) : p(problem), points(problem), taps(problem), tiles(tiles_of(problem)) {}
+  explicit Sampler(const Problem& problem) : p(problem), points(problem), taps(problem), tile_size(tile_pixels(problem)), tiles(tiles_of(problem)) {}
 
-  static int64_t tiles_of(const Problem& p) { return (p.out_pixels + TileOf::pixels - 1) / TileOf::pixels; }
+  // Tiles are what threads divide among them, so where few would do, they are smaller.
+  static int64_t tile_pixels(const Problem& p) {
+    bool enough = p.thetas * p.out_pixels >= 4 * p.threads * TileOf::pixels;
+    return enough ? TileOf::pixels : smaller(TileOf::pixels, 512);
+  }
+  static int64_t tiles_of(const Problem& p) { return (p.out_pixels + tile_pixels(p) - 1) / tile_pixels(p); }
   using Packed = PackedSampler<S, A, D, K>;
   static int64_t forward_items(const Problem& p) {
     return Packed::suits(p) ? Packed(p).forward_items() : tiles_of(p) * p.thetas;
@@ -38,8 +42,8 @@ template <class S, class A, int D, int K> class Sampler {
 
  private:
   void place(TileOf& tile, int64_t t, int64_t index) const {
-    tile.first = index * TileOf::pixels;
-    tile.count = smaller<int64_t>(TileOf::pixels, p.out_pixels - tile.first);
+    tile.first = index * tile_size;
+    tile.count = smaller(tile_size, p.out_pixels - tile.first);
     points.positions(tile, t);
   }
 
@@ -91,23 +95,20 @@ template <class S, class A, int D, int K> class Sampler {
   }
 
   void backward(int64_t begin, int64_t end) const {
-    for (int64_t item = begin; item < end; ++item) {
-      Band band = band_of(item);
-      if constexpr (sizeof(A) == sizeof(float)) {
-        if (NarrowGradient<S, D, K>::suits(p, taps.window)) {
-          if (taps.window) backward_narrow<true>(band);
-          else backward_narrow<false>(band);
-          continue;
-        }
+    if constexpr (sizeof(A) == sizeof(float)) {
+      if (NarrowGradient<S, D, K>::suits(p, taps.window)) {
+        Scratch<float> scratch(NarrowGradient<S, D, K>(p).scratch());
+        for (int64_t item = begin; item < end; ++item)
+          taps.window ? backward_narrow<true>(band_of(item), scratch) : backward_narrow<false>(band_of(item), scratch);
+        return;
       }
-      if (taps.window) backward_band<true>(band);
-      else backward_band<false>(band);
     }
+    for (int64_t item = begin; item < end; ++item)
+      taps.window ? backward_band<true>(band_of(item)) : backward_band<false>(band_of(item));
   }
 
-  template <bool Windowed> void backward_narrow(const Band& band) const {
+  template <bool Windowed> void backward_narrow(const Band& band, Scratch<float>& scratch) const {
     const NarrowGradient<S, D, K> narrow(p);
-    Scratch<float> scratch(narrow.scratch());
     TileOf tile;
     narrow.clear(scratch.data);
     each_theta(band, [&](int64_t t) {
@@ -196,7 +197,7 @@ template <class S, class A, int D, int K> class Sampler {
   const S* upstream(int64_t t) const { return static_cast<const S*>(p.grad_output) + t * p.channels * p.out_pixels; }
 
   template <bool Windowed> void theta_gradient(TileOf& tile, const Band& band, int64_t t) const {
-    for (int d = 0; d < D; ++d) std::memcpy(tile.gradient[d], tile.undefined, sizeof tile.undefined);
+    tile.start_gradient();
     const S* image = image_of(band.image);
     if (K > 1 && p.channels_last) {
       position_gradient_pixels<A, D, K>(tile, Windowed, image, upstream(t) + tile.first * p.channels, p.channels, 0, tile.count);
@@ -264,6 +265,20 @@ template <class S, class A, int D, int K> class Sampler {
                               band.from * p.channels, p.channels, from, to);
       return;
     }
+    if constexpr (K == 2 && Windowed && sizeof(A) == sizeof(float)) {
+      for (int64_t i = 0; i < channels; ++i) {
+        A* plane = target.data + i * target.channel_stride - band.from;
+        prefetch_tile<true>(tile, plane);
+        scatter_pairs(tile, upstream(t) + (c + i) * p.out_pixels + tile.first, plane, p.out_size[0], from, to);
+      }
+    } else {
+      scatter_planes<Windowed>(tile, band, target, t, c, channels, from, to);
+    }
+  }
+
+  template <bool Windowed>
+  void scatter_planes(const TileOf& tile, const Band& band, const Target& target, int64_t t, int64_t c, int64_t channels,
+                      int64_t from, int64_t to) const {
     alignas(64) A wide[4][TileOf::padded];
     for (int64_t i = 0; i < channels; i += 4) {
       int count = static_cast<int>(smaller<int64_t>(4, channels - i));
@@ -278,46 +293,6 @@ template <class S, class A, int D, int K> class Sampler {
     }
   }
 };
-
-// Calls use(Sampler type) for the types, dimensions and taps of a problem.
-template <class S, class A, int D, class F> inline auto with_kernel(const Problem& p, const F& use) {
-  if (p.kernel == Kernel::nearest) return use(static_cast<Sampler<S, A, D, 1>*>(nullptr));
-  if (p.kernel == Kernel::linear) return use(static_cast<Sampler<S, A, D, 2>*>(nullptr));
-  return use(static_cast<Sampler<S, A, D, 4>*>(nullptr));
-}
-
-template <class S, class A, class F> inline auto with_dimensions(const Problem& p, const F& use) {
-  if (p.dimensions == 1) return with_kernel<S, A, 1>(p, use);
-  if (p.dimensions == 2) return with_kernel<S, A, 2>(p, use);
-  return with_kernel<S, A, 3>(p, use);
-}
-
-template <class F> inline auto with_sampler(const Problem& p, const F& use) {
-#ifdef UNWARP_WIDE
-  if (p.wide) {
-    if (p.element == Element::float64) return with_dimensions<double, double>(p, use);
-    if (p.element == Element::float32) return with_dimensions<float, double>(p, use);
-    if (p.element == Element::bfloat16) return with_dimensions<bfloat16, double>(p, use);
-    return with_dimensions<float16, double>(p, use);
-  }
-#endif
-  if (p.element == Element::float32) return with_dimensions<float, float>(p, use);
-  if (p.element == Element::bfloat16) return with_dimensions<bfloat16, float>(p, use);
-  return with_dimensions<float16, float>(p, use);
-}
-
-template <class P> struct Pointee;
-template <class T> struct Pointee<T*> { using type = T; };
-
-int64_t forward_items(const Problem& p) {
-  return with_sampler(p, [&](auto* s) { return Pointee<decltype(s)>::type::forward_items(p); });
-}
-void forward(const Problem& p, int64_t begin, int64_t end) {
-  with_sampler(p, [&](auto* s) { Pointee<decltype(s)>::type::forward(p, begin, end); });
-}
-void backward(const Problem& p, int64_t begin, int64_t end) {
-  with_sampler(p, [&](auto* s) { Pointee<decltype(s)>::type::backward(p, begin, end); });
-}
 
 }  // namespace
 }  // namespace unwarp

@@ -16,7 +16,8 @@ namespace {
 template <class A, int D, int K>
 struct Tile {
   static constexpr int rows = D == 1 ? 1 : D == 2 ? K : K * K;
-  static constexpr int pixels = rows > 4 ? 128 : 512;
+  // Large: what one tile prefetches is a share of all that must come from memory. Fewer where there is more a pixel.
+  static constexpr int pixels = rows > 4 ? 128 : sizeof(A) == sizeof(float) && D <= 2 && K == 2 ? 2048 : 512;
   static constexpr int padded = pixels + vector_bytes / static_cast<int>(sizeof(A));
 
   int64_t first, count;  // output pixels [first, first + count)
@@ -30,6 +31,11 @@ struct Tile {
   alignas(64) A outside[padded];              // fill: 1 where the sample takes the fill value
   alignas(64) A gradient[D][padded];          // d loss / d position
   alignas(64) A undefined[padded];            // NaN where the position has no value, else 0
+
+  // Where the position has no value, neither has its gradient.
+  void start_gradient() {
+    for (int d = 0; d < D; ++d) std::memcpy(gradient[d], undefined, static_cast<size_t>(count) * sizeof(A));
+  }
 };
 
 // Weights and slopes of one axis for the fraction t past the anchor pixel.

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(NATIVE.missing() is not None, reason=f"native is
 
 KERNELS = ("nearest", "bilinear", "bicubic")
 SIZES = {1: ((1,), (7,), (63,)), 2: ((1, 7), (7, 1), (63, 17)), 3: ((1, 2, 3), (7, 6, 5), (3, 17, 9))}
-# Not a multiple of any vector length, and more than one tile of 512 (128 for 64 taps).
+# Not a multiple of any vector length, and more than one small tile (512 pixels; 128 for 64 taps).
 OUT = {1: (523,), 2: (23, 37), 3: (5, 9, 13)}
 
 
@@ -111,6 +111,25 @@ def test_any_number_of_channels(channels_last, dtype, channels):
     grid, scale = grid_arguments((19, 21), batch=4, dtype=dtype)
     for mode in ("zeros", "circular", "fill"):
         assert_same("sample_grid", source, grid, scale, sampling("bilinear", mode, channels=channels))
+
+
+@pytest.mark.parametrize("channels", [1, 3, 5])
+def test_large_tiles(channels):
+    """Samples enough for two threads to take 2048 at a time: the gradient by way of scratch memory, and directly."""
+    size = (60, 61)
+    # Planes that rise evenly: their slope is the same on both sides of every pixel a rounded position may cross.
+    rising = torch.linspace(0, 1, size[0])[:, None] - torch.linspace(0, 2, size[1])
+    source = rising * torch.linspace(1, 2, 2 * channels).view(2, channels, 1, 1)
+    grid = off_lattice_grid(size, (111, 163), align_corners=False, batch=2, dtype=torch.float32)
+    matrix = torch.eye(2, 3) + 0.2 * torch.randn(2, 2, 3, generator=generator(3))
+    scale = (size[1] / 2, size[0] / 2)
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        assert_same("sample_grid", source, grid, scale, sampling("bilinear", "zeros"))
+        assert_same("warp_matrix", source, matrix, (111, 163), sampling("bilinear", "zeros"))
+    finally:
+        torch.set_num_threads(threads)
 
 
 @pytest.mark.parametrize("memory_format", [torch.channels_last, torch.channels_last_3d])

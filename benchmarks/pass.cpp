@@ -1,0 +1,99 @@
+// One thread's time for the forward and the backward pass of the linear kernel, without Python and torch: for comparing
+// two versions of the C++ sources. Prints one line of JSON a shape, nanoseconds a sample (all channels).
+//
+//   g++ -std=c++17 -O3 -ffp-contract=fast -fno-math-errno -fno-trapping-math -Wno-psabi -DUNWARP_X86 -march=native
+//       -Icsrc benchmarks/pass.cpp -o build/pass && build/pass
+//
+// The time is what the thread itself computed, the best of ten: another load on the machine shows in the caches alone.
+#include <time.h>
+
+#include <cmath>
+#include <cstdio>
+#include <random>
+#include <vector>
+
+#include "sample.h"
+
+namespace {
+
+using unwarp::Problem;
+using Sampler = unwarp::Sampler<float, float, 2, 2>;
+
+struct Shape {
+  int64_t images, channels, height, width;
+};
+constexpr Shape shapes[] = {{256, 1, 28, 28},  {256, 1, 42, 42},  {128, 3, 64, 64},  {32, 3, 224, 224},
+                            {8, 3, 448, 448}, {32, 64, 56, 56}, {16, 256, 28, 28}, {1, 3, 1080, 1920}};
+
+double seconds() {
+  timespec now;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+}
+
+template <class F> double best(const F& run) {
+  double least = INFINITY;
+  for (int i = 0; i < 10; ++i) {
+    double begun = seconds();
+    run();
+    least = std::fmin(least, seconds() - begun);
+  }
+  return least;
+}
+
+std::vector<float> drawn(int64_t count, std::mt19937& random) {
+  std::uniform_real_distribution<float> uniform;
+  std::vector<float> values(static_cast<size_t>(count));
+  for (float& value : values) value = uniform(random);
+  return values;
+}
+
+// Rotations, scalings and shifts of the size that augmentation draws, between centred pixels.
+std::vector<float> matrices(const Shape& shape, std::mt19937& random) {
+  std::uniform_real_distribution<float> linear(-0.2f, 0.2f), shift(-0.1f, 0.1f);
+  float width = static_cast<float>(shape.width), height = static_cast<float>(shape.height);
+  std::vector<float> all;
+  for (int64_t n = 0; n < shape.images; ++n)
+    for (float entry : {1 + linear(random), linear(random) * width / height, shift(random) * width / 2,
+                        linear(random) * height / width, 1 + linear(random), shift(random) * height / 2})
+      all.push_back(entry);
+  return all;
+}
+
+void measure(const Shape& shape) {
+  std::mt19937 random(0);
+  int64_t pixels = shape.height * shape.width, elements = shape.images * shape.channels * pixels;
+  std::vector<float> image = drawn(elements, random), upstream = drawn(elements, random), theta = matrices(shape, random);
+  std::vector<float> output(image.size()), gradient(image.size());
+  std::vector<double> partial(theta.size());
+  Problem p{};
+  p.dimensions = 2;
+  p.kernel = unwarp::Kernel::linear;
+  p.images = p.thetas = shape.images;
+  p.channels = shape.channels;
+  p.in_size[0] = p.out_size[0] = shape.width;
+  p.in_size[1] = p.out_size[1] = shape.height;
+  p.in_pixels = p.out_pixels = pixels;
+  p.image_stride = shape.channels * pixels;
+  p.image = image.data();
+  p.output = output.data();
+  p.points = unwarp::Points::matrix;
+  p.theta = theta.data();
+  p.matrix_rows = 2;
+  p.threads = p.bands = 1;
+  p.grad_output = upstream.data();
+  p.grad_image = gradient.data();
+  p.grad_theta = p.grad_theta_partial = partial.data();
+  p.theta_numel = 6;
+  double samples = 1e-9 * static_cast<double>(shape.images * pixels);
+  double forward = best([&] { Sampler::forward(p, 0, Sampler::forward_items(p)); });
+  double backward = best([&] { Sampler::backward(p, 0, shape.images); });
+  std::printf("{\"shape\": [%ld, %ld, %ld, %ld], \"forward\": %.2f, \"backward\": %.2f}\n", long(shape.images), long(shape.channels),
+              long(shape.height), long(shape.width), forward / samples, backward / samples);
+}
+
+}  // namespace
+
+int main() {
+  for (const Shape& shape : shapes) measure(shape);
+}
