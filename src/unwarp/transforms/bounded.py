@@ -65,9 +65,9 @@ class Bounded(AbstractWrapper):
         self.transform = wrapped
         self.limits: dict[str, float] = limits or {k: v for k, v in DEFAULT_LIMITS.items() if k in self.parameter_kinds}
         _check(self.limits, wrapped)
-        ranges = torch.tensor([_range(kind, self.limits.get(kind)) for kind in self.parameter_kinds])
-        self.register_buffer("lowest", ranges[:, 0].reshape(self.theta_shape), persistent=False)
-        self.register_buffer("highest", ranges[:, 1].reshape(self.theta_shape), persistent=False)
+        lowest, highest = zip(*(_range(kind, self.limits.get(kind)) for kind in self.parameter_kinds), strict=True)
+        self.register_buffer("lowest", torch.tensor(lowest).reshape(self.theta_shape), persistent=False)
+        self.register_buffer("highest", torch.tensor(highest).reshape(self.theta_shape), persistent=False)
 
     @property
     def theta_shape(self) -> tuple[int, ...]:

@@ -110,4 +110,4 @@ def _solve(control: Float[Tensor, "K D"], regularisation: float) -> Float[Tensor
             f"control: expected at least {ndim + 1} distinct points that do not lie on one line or plane, "
             f"got {count} points for which the spline has no unique solution. Spread or deduplicate them."
         )
-    return inverse[:, :count]
+    return inverse[:, :count].contiguous()
