@@ -64,6 +64,7 @@ def test_runs_go_where_their_settings_say_and_are_not_replaced(train_folder):
         (["apply", "none.ckpt", "digits", "-o", "out"], 2, "does not exist"),
         (["export", "none.ckpt", "out.h5"], 2, "out: expected one of .onnx, .pt2, .safetensors"),
         (["warp", "digits/1/000.png", "-o", "x.png"], 2, "expected one of --rotate"),
+        (["warp", "digits/1/000.png", "--rotate", "3", "-o", "x.png", "--max-pixels", "0.0001"], 1, "huge"),
         (["warp", "missing.png", "--rotate", "3", "-o", "x.png"], 1, "no such file"),
     ],
 )
@@ -108,6 +109,7 @@ def test_figure_names_the_files_that_it_cannot_show(unwarp, checkpoint):
     assert "skipped: odd/cut.png: truncated" in result.out
     assert "skipped: 2 in all" in result.out
     assert "converted: 2 in all" in result.out
+    assert "skipped: 3 in all" in unwarp("figure", checkpoint, "odd", "--max-pixels", "0.03").out
 
 
 def test_older_onnx(unwarp, checkpoint):

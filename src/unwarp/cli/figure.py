@@ -25,6 +25,7 @@ def figure(
     data_dir: Annotated[
         Path | None, typer.Option(help="Folder of the four MNIST files; without it they are downloaded once.")
     ] = None,
+    max_pixels: Annotated[float, typer.Option(min=0, help="Millions of pixels that a picture may have.")] = 100.0,
     allow_import: Annotated[
         bool, typer.Option("--allow-import", help="Import the code that the checkpoint names.")
     ] = False,
@@ -40,7 +41,7 @@ def figure(
     from unwarp.viz import save_gif, save_png
 
     network = load_network(checkpoint, allow_import=allow_import)
-    chosen = choose_pictures(network, images or [], data_dir=data_dir)
+    chosen = choose_pictures(network, images or [], data_dir=data_dir, most_pixels=int(max_pixels * 1e6))
     path = out or checkpoint.absolute().parent.parent / "figure.png"
     console = Console(soft_wrap=True)
     print_survey(console, chosen.skipped, chosen.converted)

@@ -33,6 +33,7 @@ def warp(
     antialias: Annotated[
         bool, typer.Option("--antialias/--no-antialias", help="Filter what the warp makes smaller.")
     ] = True,
+    max_pixels: Annotated[float, typer.Option(min=0, help="Millions of pixels that the picture may have.")] = 100.0,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
 ) -> None:
     """Warp one picture by a rotation, a matrix or a thin-plate spline, keeping its depth, alpha and EXIF."""
@@ -48,6 +49,7 @@ def warp(
         mode=mode,
         padding_mode=padding,
         antialias=antialias,
+        most_pixels=int(max_pixels * 1e6),
         force=force,
     )
     Console(soft_wrap=True).print(f"warped: {written}")

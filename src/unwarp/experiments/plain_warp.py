@@ -12,7 +12,7 @@ from torch import Tensor
 from unwarp import coordinates
 from unwarp._checks import option
 from unwarp._typing import Float
-from unwarp.data.picture import read_picture
+from unwarp.data.picture import MOST_PIXELS, read_picture
 from unwarp.data.picture_output import output_suffix, write_picture
 from unwarp.errors import DataError, OptionError
 from unwarp.experiments.rectification import PictureMap, warp_picture
@@ -85,6 +85,7 @@ def warp_file(
     mode: str = "bicubic",
     padding_mode: str = "zeros",
     antialias: bool = True,
+    most_pixels: int = MOST_PIXELS,
     force: bool = False,
 ) -> Path:
     """Warp the picture of a file into another file, in its depth, with its transparency and EXIF block.
@@ -95,6 +96,7 @@ def warp_file(
         request: the map.
         size: height and width of the result; by default the picture's.
         mode, padding_mode, antialias: as in `unwarp.warp`.
+        most_pixels: how many the picture may have.
         force: replace ``out`` if it is there.
 
     Returns:
@@ -107,7 +109,7 @@ def warp_file(
     """
     if out.exists() and not force:
         raise OptionError(f"--out: {out} is there already. Choose another file, or replace it by --force.")
-    picture = read_picture(path)
+    picture = read_picture(path, most_pixels=most_pixels)
     fitting = output_suffix(picture, out.suffix)
     if fitting != out.suffix:
         raise OptionError(

@@ -10,6 +10,7 @@ from torch import Tensor
 from unwarp._typing import Float
 from unwarp.data.distorted_mnist import FixedBatches
 from unwarp.data.lazy_batches import LazyBatches
+from unwarp.data.picture import MOST_PIXELS
 from unwarp.data.picture_batches import FixedPictures
 from unwarp.data.picture_store import open_store
 from unwarp.experiments.apply import find_sources
@@ -49,8 +50,16 @@ class ShownPictures(NamedTuple):
         return len(self.images)
 
 
-def choose_pictures(network: Network, inputs: Sequence[str], *, data_dir: Path | None = None) -> ShownPictures:
+def choose_pictures(
+    network: Network, inputs: Sequence[str], *, data_dir: Path | None = None, most_pixels: int = MOST_PIXELS
+) -> ShownPictures:
     """The pictures of the given files, else test digits, else test pictures of the folder it was trained on.
+
+    Args:
+        network: what is to see them.
+        inputs: folders, files and patterns; none for pictures of the network's own data.
+        data_dir: folder of the four MNIST files.
+        most_pixels: how many a picture of a file may have.
 
     Raises:
         DataError: there are none, or the folder is gone.
@@ -58,7 +67,7 @@ def choose_pictures(network: Network, inputs: Sequence[str], *, data_dir: Path |
     """
     if inputs:
         paths = [source.path for source in find_sources(inputs, Path("/nowhere"))]
-        return _of_files(network, paths)
+        return _of_files(network, paths, most_pixels)
     network.pictures()
     batches = held_out_batches(network, data_dir=data_dir)
     pairs = [batches[index] for index in range(min(len(batches), _MOST_BATCHES))]
@@ -67,8 +76,8 @@ def choose_pictures(network: Network, inputs: Sequence[str], *, data_dir: Path |
     return ShownPictures(images, tuple(network.spelled(label) for label in labels), labelled=True)
 
 
-def _of_files(network: Network, paths: Sequence[Path]) -> ShownPictures:
-    store, survey = open_store(list(paths)[:_MOST], network.pictures())
+def _of_files(network: Network, paths: Sequence[Path], most_pixels: int) -> ShownPictures:
+    store, survey = open_store(list(paths)[:_MOST], network.pictures(), most_pixels=most_pixels)
     images = store.images(range(len(store))).float() / 255
     names = tuple(paths[index].name for index in survey.usable)
     return ShownPictures(images, names, False, survey.skipped, survey.converted)
