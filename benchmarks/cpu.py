@@ -85,8 +85,9 @@ def plot(lines: list[cpu_cases.Line], path: Path) -> None:
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt
+    from matplotlib.ticker import NullFormatter
 
-    figure, axes = plt.subplots(1, 2, figsize=(11, 4.5), sharey=True)
+    figure, axes = plt.subplots(1, 2, figsize=(11, 4.5), sharey=True, layout="constrained")
     for axis, direction in zip(axes, ("forward", "both"), strict=True):
         chosen = sorted(
             (x for x in lines if (x.job, x.direction) == ("affine", direction)), key=lambda x: math.prod(x.shape)
@@ -101,9 +102,9 @@ def plot(lines: list[cpu_cases.Line], path: Path) -> None:
             xlabel="elements",
             title="forward" if direction == "forward" else "forward and backward",
         )
+        axis.xaxis.set_minor_formatter(NullFormatter())  # less than two decades: they would overlap
     axes[0].set_ylabel("milliseconds")
-    axes[0].legend()
-    figure.tight_layout()
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right center")
     figure.savefig(path, dpi=120)
 
 
