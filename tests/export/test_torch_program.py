@@ -8,6 +8,25 @@ from unwarp.export import export_program
 from unwarp.nn import DenseLocaliser, SpatialTransformer
 
 
+class Reader(nn.Module):
+    """Rows of an image read in turn, as readers of lines do with columns."""
+
+    def __init__(self):
+        super().__init__()
+        self.memory = nn.GRU(10, 4, batch_first=True, bidirectional=True)
+
+    def forward(self, images):
+        return self.memory(images[:, 0])[0]
+
+
+def test_recurrent_layers_are_exported_without_a_word(tmp_path):
+    model, images = Reader().eval(), torch.rand(3, 1, 12, 10)
+    export_program(model, images[:1], tmp_path / "reader.pt2")
+    with torch.no_grad():
+        found = torch.export.load(tmp_path / "reader.pt2").module()(images)
+        torch.testing.assert_close(found, model(images))
+
+
 @pytest.mark.parametrize("transform", ["affine", "projective", "thin_plate_spline", "bounded"])
 def test_any_batch_comes_out_the_same(transform, tmp_path):
     torch.manual_seed(0)

@@ -8,6 +8,9 @@ from rich.console import Console
 
 __all__ = ["evaluate"]
 
+_SEEN = {"folder": "pictures", "lines": "lines"}
+"""What a network sees, by the first part of its name, where it is not digits."""
+
 
 def evaluate(
     checkpoint: Annotated[Path, typer.Argument(help="A .ckpt of a run, or exported .safetensors.")],
@@ -25,7 +28,7 @@ def evaluate(
 
     network = load_network(checkpoint, allow_import=allow_import)
     batches = held_out_batches(network, data_dir=data_dir)
-    what = "pictures" if network.about.get("kind") == "folder" else "digits"
+    what = _SEEN.get(network.name.partition("/")[0], "digits")
     error = error_rate(network.model, batches)
     Console().print(
         f"{network.name}, epoch {network.epoch}: {error:.2f} % of {len(batches.labels):,} test {what} wrong"

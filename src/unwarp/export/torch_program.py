@@ -1,5 +1,6 @@
 """Networks as torch.export programs (.pt2): run by torch without the Python code that made them."""
 
+import warnings
 from pathlib import Path
 
 import torch
@@ -24,7 +25,9 @@ def export_program(model: nn.Module, image: Tensor, path: Path) -> torch.export.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     two = image.expand(max(2, len(image)), *image.shape[1:])  # of a batch of 1 the 1 would become a constant
-    with torch.no_grad():
+    with torch.no_grad(), warnings.catch_warnings():
+        # torch's own recurrent layers list their weights anew while they are traced.
+        warnings.filterwarnings("ignore", message=r".*_flat_weights\[\d+\] were assigned during export")
         program = torch.export.export(model, (two,), dynamic_shapes=({0: torch.export.Dim("batch")},))
     torch.export.save(program, path)
     return program
