@@ -84,27 +84,24 @@ def bench(monkeypatch):
             del sys.modules[name]
 
 
-def test_every_case_agrees_with_those_it_is_compared_with(bench, monkeypatch, tmp_path, capsys):
+@pytest.mark.parametrize("installed", [True, False], ids=["with kornia", "without"])
+def test_every_case_agrees_with_those_it_is_compared_with(installed, bench, monkeypatch, tmp_path, capsys):
+    import rivals
+
+    if installed and not rivals.present("kornia"):
+        pytest.skip("kornia is not installed")
+    present = rivals.present
+    monkeypatch.setattr(rivals, "present", lambda name: present(name) and (installed or name != "kornia"))
     monkeypatch.setattr(sys, "argv", ["gpu.py", "--seconds", "0", "--out", str(tmp_path)])
     bench.main()
     lines = json.loads((tmp_path / "gpu.json").read_text())["lines"]
-    jobs = {line["job"] for line in lines}
-    assert jobs == {
-        "affine",
-        "channels_last",
-        "grid",
-        "border",
-        "reflection",
-        "projective",
-        "bicubic",
-        "bfloat16",
-        "3d",
-        "tps",
-    }
+    compared = {"tps"} if installed else set()
+    plain = {"affine", "channels_last", "grid", "border", "reflection", "projective", "bicubic", "bfloat16", "3d"}
+    assert {line["job"] for line in lines} == plain | compared
     assert {line["direction"] for line in lines} == {"forward", "both"}
     assert all(timing["median"] == 1 for line in lines for timing in line["timings"].values())
     contestants = {name for line in lines for name in line["timings"]}
-    assert contestants == {"unwarp", "torch", "compiled", "kornia", "copy"}
+    assert contestants == {"unwarp", "torch", "compiled", "copy"} | ({"kornia"} if installed else set())
     assert "forward takes 1.00 copies (to reach: 1.5)" in capsys.readouterr().out
 
 
