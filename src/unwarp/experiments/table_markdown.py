@@ -27,7 +27,7 @@ def table_markdown(layout: TableLayout, cells: Sequence[TableCell], *, pictures:
         _markdown(("", *layout.columns), overview_rows(layout, cells)),
         _markdown(DETAILS, detail_rows(cells)),
         *_besides(layout, cells),
-        *(f"![{layout.title}]({picture})" for picture in pictures),
+        *(f"![{layout.title}: {Path(picture).stem}]({picture})" for picture in pictures),
     ]
     return "\n\n".join(parts) + "\n"
 
