@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from unwarp._checks import option
+from unwarp._checks import nearest_names, option
 from unwarp.errors import OptionError
 from unwarp.experiments.catalog import CATALOG
 
@@ -52,7 +52,11 @@ class TableLayout:
         names = self.names
         for pattern in patterns:
             if not any(fnmatchcase(name, pattern) for name in names):
-                raise OptionError(f"only: no experiment of the table fits {pattern!r}. It has {', '.join(names)}.")
+                raise OptionError(
+                    f"only: expected a name or pattern of the table's experiments, got {pattern!r}, which fits none."
+                    f"{nearest_names(pattern, names)} It has {', '.join(self.columns.values())}, with "
+                    f"{', '.join(self.rows.values())}."
+                )
         found = (name for pattern in patterns or ["*"] for name in names if fnmatchcase(name, pattern))
         return list(dict.fromkeys(found))
 
