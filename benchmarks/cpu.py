@@ -12,18 +12,21 @@ import os
 import subprocess
 import sys
 from dataclasses import asdict
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
 import cpu_cases
 import measure
+import ours
+import record
 import rivals
 import torch
 from inputs import smooth, thetas
 
 import unwarp
 from unwarp.experiments import provenance
+
+SEED = 0
 
 MEANS = {
     ("affine", "forward"): 4, ("affine", "both"): 6, ("grid", "forward"): 2, ("grid", "both"): 4,
@@ -46,7 +49,7 @@ def memory() -> dict[str, float]:
 
         return measure.peak_mebibytes(run) - results
 
-    return {"unwarp": excess(cpu_cases.affine), "torch": excess(rivals.torch_warp)}
+    return {"unwarp": excess(ours.affine), "torch": excess(rivals.torch_warp)}
 
 
 def memory_alone() -> dict[str, float]:
@@ -127,7 +130,7 @@ def main() -> None:
     reason = unwarp.available_backends()["native"]
     if reason is not None:
         sys.exit(f"the native backend is missing: {reason}")
-    torch.manual_seed(0)
+    torch.manual_seed(SEED)
     lines: list[cpu_cases.Line] = []
     for job in given.only:
         for line in cpu_cases.JOBS[job](cpu_cases.Budget(given.seconds, given.clock)):
@@ -145,26 +148,24 @@ def write(
     """JSON with where and with what it was measured, and the plot."""
     packages = ("torch", "kornia", "opencv-python-headless", "monai", "scipy")
     names = {"torch": "torch", "kornia": "kornia", "opencv-python-headless": "cv2", "monai": "monai", "scipy": "scipy"}
-    record = {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": provenance.commit(),
-        "machine": provenance.machine(torch.device("cpu")),
-        "clock": given.clock,
-        "seconds": given.seconds,
-        "threads": torch.get_num_threads(),
-        "load": os.getloadavg()[0],
-        "instruction_set": unwarp_instructions(),
-        "versions": {"unwarp": unwarp.__version__, **{p: version(p) for p in packages if rivals.present(names[p])}},
-        "lines": [asdict(line) for line in lines],
-        "means": found,
-        "memory_mebibytes": excess,
-    }
-    folder: Path = given.out
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "cpu.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    path = record.write(
+        given.out,
+        "cpu",
+        seed=SEED,
+        machine=provenance.machine(torch.device("cpu")),
+        clock=given.clock,
+        seconds=given.seconds,
+        threads=torch.get_num_threads(),
+        load=os.getloadavg()[0],
+        instruction_set=unwarp_instructions(),
+        versions={"unwarp": unwarp.__version__, **{p: version(p) for p in packages if rivals.present(names[p])}},
+        lines=[asdict(line) for line in lines],
+        means=found,
+        memory_mebibytes=excess,
+    )
     if any(line.job == "affine" for line in lines):
-        plot(lines, folder / "cpu.png")
-    print(f"written: {folder / 'cpu.json'}")
+        plot(lines, path.with_suffix(".png"))
+    print(f"written: {path}")
 
 
 def unwarp_instructions() -> str:

@@ -9,6 +9,7 @@ import measure
 import rivals
 import torch
 from inputs import SHAPES, smooth, thetas
+from ours import affine, bicubic
 from torch import Tensor
 from torch.nn import functional
 
@@ -98,11 +99,6 @@ def compare(
     yield Line(job, shape, "both", timed(runs, budget), targets[1], against)
 
 
-def affine(image: Tensor, theta: Tensor) -> Tensor:
-    """What is timed, as a user calls it."""
-    return unwarp.warp(image, theta, "affine")
-
-
 def affine_lines(budget: Budget) -> Iterator[Line]:
     """The eight shapes, against everyone who is installed."""
     for shape in SHAPES:
@@ -135,8 +131,7 @@ def grid_lines(budget: Budget) -> Iterator[Line]:
     """A ready grid."""
     for shape in SHAPES:
         grid = functional.affine_grid(thetas(shape[0]), list(shape), align_corners=False)
-        theirs: Pass = lambda image, grid: functional.grid_sample(image, grid, align_corners=False)  # noqa: E731
-        yield from compare("grid", lambda i, g: unwarp.sample(i, g), theirs, smooth(shape), grid, budget)
+        yield from compare("grid", unwarp.sample, rivals.torch_grid, smooth(shape), grid, budget)
 
 
 def volume_lines(budget: Budget) -> Iterator[Line]:
@@ -147,9 +142,7 @@ def volume_lines(budget: Budget) -> Iterator[Line]:
 def bicubic_lines(budget: Budget) -> Iterator[Line]:
     """Sixteen taps."""
     for shape in SHAPES:
-        ours: Pass = lambda image, theta: unwarp.warp(image, theta, "affine", mode="bicubic")  # noqa: E731
-        theirs: Pass = lambda image, theta: rivals.torch_warp(image, theta, "bicubic")  # noqa: E731
-        yield from compare("bicubic", ours, theirs, smooth(shape), thetas(shape[0]), budget)
+        yield from compare("bicubic", bicubic, rivals.torch_bicubic, smooth(shape), thetas(shape[0]), budget)
 
 
 def spline_lines(budget: Budget) -> Iterator[Line]:

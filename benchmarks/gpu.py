@@ -7,21 +7,21 @@ copies of its input, together several times the cache. A line whose outputs disa
 """
 
 import argparse
-import json
 import math
 import statistics
 import sys
 from dataclasses import asdict
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
 import gpu_cases
+import record
 import rivals
 import torch
 
 import unwarp
-from unwarp.experiments import provenance
+
+SEED = 0
 
 GOALS = {("affine", "forward", "torch"): 2, ("affine", "both", "torch"): 3,
          ("tps", "forward", "kornia"): 20, ("tps", "both", "kornia"): 20}  # fmt: skip
@@ -64,27 +64,26 @@ def write(lines: list[gpu_cases.Line], found: dict[str, float], limit: float | N
     """JSON with where and with what it was measured."""
     device = torch.cuda.get_device_properties(0)
     packages = [name for name in ("torch", "triton", "kornia") if rivals.present(name)]
-    record = {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": provenance.commit(),
-        "device": {
+    path = record.write(
+        folder,
+        "gpu",
+        seed=SEED,
+        device={
             "name": device.name,
             "memory_bytes": device.total_memory,
             "multiprocessors": device.multi_processor_count,
             "capability": [device.major, device.minor],
         },
-        "versions": {
+        versions={
             "unwarp": unwarp.__version__,
             "cuda": torch.version.cuda,
             **{name: version(name) for name in packages},
         },
-        "lines": [asdict(line) for line in lines],
-        "means": found,
-        "copies_at_the_largest": limit,
-    }
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "gpu.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    print(f"written: {folder / 'gpu.json'}")
+        lines=[asdict(line) for line in lines],
+        means=found,
+        copies_at_the_largest=limit,
+    )
+    print(f"written: {path}")
 
 
 def main() -> None:
@@ -99,7 +98,7 @@ def main() -> None:
     reason = unwarp.available_backends()["triton"]
     if reason is not None:
         sys.exit(f"the triton backend is missing: {reason}")
-    torch.manual_seed(0)
+    torch.manual_seed(SEED)
     lines: list[gpu_cases.Line] = []
     for job in given.only:
         for line in gpu_cases.JOBS[job](given.seconds):

@@ -9,6 +9,7 @@ import inputs
 import rivals
 import torch
 from gpu_timing import Timing, copies, timed
+from ours import affine, bicubic
 from torch import Tensor
 from torch.nn import functional
 
@@ -94,11 +95,6 @@ def compare(
     yield Line(job, shape, dtype, "both", timed(runs, (size + gradients) / 2**20, seconds))
 
 
-def affine(image: Tensor, theta: Tensor) -> Tensor:
-    """What is timed, as a user calls it."""
-    return unwarp.warp(image, theta, "affine")
-
-
 def kornia_affine(image: Tensor, theta: Tensor) -> Tensor:
     """Kornia's own normalised warp, which takes the same matrices."""
     from kornia.geometry.transform import homography_warp
@@ -142,16 +138,12 @@ def bfloat16_lines(seconds: float) -> Iterator[Line]:
 
 def grid_lines(seconds: float) -> Iterator[Line]:
     """A ready grid."""
-
-    def theirs(image: Tensor, grid: Tensor) -> Tensor:
-        return functional.grid_sample(image, grid, align_corners=False)
-
     for shape in SHAPES:
         pairs = [
             (image, functional.affine_grid(theta, list(shape), align_corners=False))
             for image, theta in affine_inputs(shape)
         ]
-        yield from compare("grid", against_torch(lambda i, g: unwarp.sample(i, g), theirs), pairs, seconds)
+        yield from compare("grid", against_torch(unwarp.sample, rivals.torch_grid), pairs, seconds)
 
 
 def padded_lines(mode: str, seconds: float) -> Iterator[Line]:
@@ -191,9 +183,7 @@ def projective_lines(seconds: float) -> Iterator[Line]:
 def bicubic_lines(seconds: float) -> Iterator[Line]:
     """Sixteen taps."""
     for shape in (*DEEP, LARGE):
-        ours: Pass = lambda image, theta: unwarp.warp(image, theta, "affine", mode="bicubic")  # noqa: E731
-        theirs: Pass = lambda image, theta: rivals.torch_warp(image, theta, "bicubic")  # noqa: E731
-        yield from compare("bicubic", against_torch(ours, theirs), affine_inputs(shape), seconds)
+        yield from compare("bicubic", against_torch(bicubic, rivals.torch_bicubic), affine_inputs(shape), seconds)
 
 
 def volume_lines(seconds: float) -> Iterator[Line]:

@@ -8,15 +8,14 @@ fewer samples, and the time each takes, measured in turn in one process.
 """
 
 import argparse
-import json
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 import measure
+import record
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -175,22 +174,17 @@ def _print(rows: list[Row]) -> None:
 
 
 def _write(rows: list[Row], folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "quality.json"
-    record = {
-        "benchmark": "quality",
-        "commit": provenance.commit(),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "seed": SEED,
-        "machine": provenance.machine(torch.device("cpu")),
-        "versions": provenance.versions(),
-        "map": {"angle_degrees": ANGLE, "shear": SHEAR, "shrink": SHRINK, "output": SIZE},
-        "reference_samples": REFERENCE_SAMPLES**2,
-        "rows": [asdict(row) for row in rows],
-        "verdicts": verdicts(rows),
-    }
-    path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    return path
+    return record.write(
+        folder,
+        "quality",
+        seed=SEED,
+        machine=provenance.machine(torch.device("cpu")),
+        versions=provenance.versions(),
+        map={"angle_degrees": ANGLE, "shear": SHEAR, "shrink": SHRINK, "output": SIZE},
+        reference_samples=REFERENCE_SAMPLES**2,
+        rows=[asdict(row) for row in rows],
+        verdicts=verdicts(rows),
+    )
 
 
 def _arguments() -> argparse.Namespace:

@@ -18,6 +18,16 @@ def torch_warp(image: Tensor, theta: Tensor, mode: str = "bilinear") -> Tensor:
     return functional.grid_sample(image, grid, mode=mode, padding_mode="zeros", align_corners=False)
 
 
+def torch_bicubic(image: Tensor, theta: Tensor) -> Tensor:
+    """The same, with sixteen taps."""
+    return torch_warp(image, theta, "bicubic")
+
+
+def torch_grid(image: Tensor, grid: Tensor) -> Tensor:
+    """The second call alone, for a ready grid."""
+    return functional.grid_sample(image, grid, align_corners=False)
+
+
 def _pixels(theta: Tensor, size: tuple[int, ...]) -> Tensor:
     """Homogeneous matrices from output to input pixels, where the first pixel's centre is 0."""
     rows = coordinates.pixel_matrix(_homogeneous(theta), size, size, align_corners=False)

@@ -8,13 +8,12 @@ transformers (section 4.2).
 """
 
 import argparse
-import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import measure
+import record
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -114,22 +113,17 @@ def verdicts(rows: list[Row]) -> list[str]:
 
 
 def _write(rows: list[Row], arguments: argparse.Namespace) -> Path:
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    path = arguments.out / "step.json"
-    record = {
-        "benchmark": "step",
-        "commit": provenance.commit(),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "seed": SEED,
-        "machine": provenance.machine(torch.device("cpu")),
-        "versions": provenance.versions(),
-        "clock": arguments.clock,
-        "batch": BATCH,
-        "rows": [asdict(row) for row in rows],
-        "verdicts": verdicts(rows),
-    }
-    path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    return path
+    return record.write(
+        arguments.out,
+        "step",
+        seed=SEED,
+        machine=provenance.machine(torch.device("cpu")),
+        versions=provenance.versions(),
+        clock=arguments.clock,
+        batch=BATCH,
+        rows=[asdict(row) for row in rows],
+        verdicts=verdicts(rows),
+    )
 
 
 def _arguments() -> argparse.Namespace:
