@@ -43,7 +43,7 @@ _NEW = frozenset(
 _PAD_INPUTS = 3  # data, pads, value; opset 18 added the axes
 
 
-def to_opset_16(graph: Any) -> Any:  # noqa: ANN401 - onnx leaves its messages without types
+def to_opset_16(graph: Any) -> Any:
     """The same graph for opset 16.
 
     Args:
@@ -70,7 +70,7 @@ def to_opset_16(graph: Any) -> Any:  # noqa: ANN401 - onnx leaves its messages w
     return graph
 
 
-def _axes_as_attribute(node: Any, constants: dict[str, list[int]], helper: Any) -> None:  # noqa: ANN401
+def _axes_as_attribute(node: Any, constants: dict[str, list[int]], helper: Any) -> None:
     if node.input[1] and node.input[1] not in constants:
         raise UnsupportedError(f"opset: 16 has no {node.op_type} over axes that are computed. Use opset 20.")
     if node.input[1]:
@@ -79,12 +79,12 @@ def _axes_as_attribute(node: Any, constants: dict[str, list[int]], helper: Any) 
     del node.input[1:]
 
 
-def _drop(node: Any, name: str) -> None:  # noqa: ANN401
+def _drop(node: Any, name: str) -> None:
     for attribute in [attribute for attribute in node.attribute if attribute.name == name]:
         node.attribute.remove(attribute)
 
 
-def _constants(graph: Any) -> dict[str, list[int]]:  # noqa: ANN401
+def _constants(graph: Any) -> dict[str, list[int]]:
     """Whole numbers that are known in the graph, by name."""
     numpy_helper = require("onnx.numpy_helper", extra="export")
     tensors = {tensor.name: tensor for tensor in graph.graph.initializer}

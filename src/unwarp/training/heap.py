@@ -1,7 +1,7 @@
 """Memory that a training step frees stays with the process, for the next step.
 
 Activations of a few megabytes come and go in every step. The C library hands each of them back to the system at once,
-and the system clears and maps new pages for the next: a third of a small network's training time on a CPU.
+and the system clears and maps new pages for the next.
 """
 
 import ctypes
