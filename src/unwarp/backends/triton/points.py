@@ -117,6 +117,21 @@ def displacements(theta, basis, number, valid, points, terms, D: tl.constexpr):
 
 
 @triton.jit
+def mapped(entries, points, size_in, ROWS: tl.constexpr, D: tl.constexpr):
+    """Where a matrix takes centred output pixels, in input pixels; and the denominators of a projective one."""
+    positions = ()
+    denominator = tl.zeros_like(points[0]) + 1.0
+    if ROWS > D:
+        denominator = matrix_row(entries, D, points, D)
+    for axis in tl.static_range(D):
+        position = matrix_row(entries, axis, points, D)
+        if ROWS > D:
+            position = projected(position, denominator)
+        positions = positions + (position + (size_in[axis] - 1) * 0.5,)
+    return positions, denominator
+
+
+@triton.jit
 def sampling_positions(
     theta,
     basis,
@@ -155,14 +170,7 @@ def sampling_positions(
             positions = positions + (product(points[axis], factor) + moved[axis] + (size_in[axis] - 1) * 0.5,)
     else:
         points = centred_pixels(pixel, size_out, like, D)
-        entries = load_matrix(theta, ROWS, D)
-        if ROWS > D:
-            denominator = matrix_row(entries, D, points, D)
-        for axis in tl.static_range(D):
-            mapped = matrix_row(entries, axis, points, D)
-            if ROWS > D:
-                mapped = projected(mapped, denominator)
-            positions = positions + (mapped + (size_in[axis] - 1) * 0.5,)
+        positions, denominator = mapped(load_matrix(theta, ROWS, D), points, size_in, ROWS, D)
     return positions, denominator
 
 

@@ -16,7 +16,7 @@ from unwarp.backends.triton.footprint import (
     row_ranges,
 )
 from unwarp.backends.triton.outside import weight_of_image
-from unwarp.backends.triton.points import matrix_row, plane_size, projected
+from unwarp.backends.triton.points import mapped, plane_size
 from unwarp.backends.triton.taps import inside_axis, weight_at
 
 
@@ -35,13 +35,9 @@ def sample_weight(
 ):
     """The weight with which the samples of output ``points`` read input pixels, or one image of each."""
     weight = tl.zeros_like(points[0]) + 1.0
-    if ROWS > D:
-        denominator = matrix_row(entries, D, points, D)
+    positions, _ = mapped(entries, points, size_in, ROWS, D)
     for axis in tl.static_range(D):
-        mapped = matrix_row(entries, axis, points, D)
-        if ROWS > D:
-            mapped = projected(mapped, denominator)
-        position = mapped + (size_in[axis] - 1) * 0.5
+        position = positions[axis]
         if PADDING == REFLECTION or PADDING == CIRCULAR:
             weight *= weight_of_image(target[axis], position, KERNEL, A)
         else:
