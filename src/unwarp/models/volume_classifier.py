@@ -79,11 +79,11 @@ class CNN3D(nn.Module):
         self.layers = nn.Sequential(
             nn.AvgPool3d(2),
             nn.Conv3d(channels, width, 5),
-            nn.ReLU(),
             nn.MaxPool3d(2),
+            nn.ReLU(),
             nn.Conv3d(width, width, 5),
-            nn.ReLU(),
             nn.MaxPool3d(2),
+            nn.ReLU(),
             nn.Flatten(),
             nn.Linear(width * math.prod(left), classes),
         )
