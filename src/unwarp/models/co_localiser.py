@@ -15,14 +15,17 @@ __all__ = ["CROP", "CoLocaliser", "Embedding"]
 
 CROP = 28  # side of what a transformer hands on, in pixels
 _START = 0.6  # of the scale: a crop sees enough of most images, and a digit in it is not too small to be known
+_DISTANCES = (1, 2)  # of two digits by the embedding's second pooling and by its logits
 _SLOPE = 0.1  # of the rectifiers, as in `unwarp.nn.ConvLocaliser`
 
 
 class Embedding(nn.Module):
     """The last two layers of a trained `CNN` as one vector.
 
-    The first layer says where strokes are rather than what they form, and is left out. Each layer is scaled so that two
-    digits are at a squared distance of 1 on average, so that the two together are of the order of the hinge's margin.
+    The first layer says where strokes are rather than what they form, and is left out. The others are scaled so that two
+    digits are at a squared distance of 1 on average by the second pooling, and of 4 by the logits: of the order of the
+    hinge's margin, and mostly by what the network takes a crop for. A part of a digit can look alike in all images;
+    only a whole one is known for what it is.
 
     Args:
         network: trained to classify the crops; its weights stay as they are.
@@ -38,7 +41,8 @@ class Embedding(nn.Module):
     def calibrate(self, images: Float[Tensor, "batch channels h w"]) -> None:
         """Choose the scales of the layers by digits as the network knows them."""
         with torch.no_grad():
-            self.scales.copy_(torch.stack([(2 * layer.var(0).sum()).rsqrt() for layer in self._layers(images)]))
+            layers = zip(_DISTANCES, self._layers(images), strict=True)
+            self.scales.copy_(torch.stack([distance * (2 * layer.var(0).sum()).rsqrt() for distance, layer in layers]))
 
     def forward(self, images: Float[Tensor, "batch channels h w"]) -> Float[Tensor, "batch features"]:
         """The second pooling and the logits, scaled."""
@@ -54,7 +58,7 @@ class CoLocaliser(nn.Module):
     """An attention transformer for each digit, and the embedding by which their crops are compared.
 
     Convention: theta is ``(s, t_x, t_y)`` of the crop's frame, normalised; the side of the crop is ``s`` times that of
-    the image. `Bounded` keeps scales within 1/3 and 3 and shifts within 2/3, so that a crop cannot leave the image.
+    the image. A scale is at least 1/3, and a crop lies whole in the image.
 
     Args:
         size: height and width of the images.
@@ -102,6 +106,17 @@ class CoLocaliser(nn.Module):
         return crops, cast(Bounded, transformer.transform).bound(theta)
 
 
+class _CropInside(Bounded):
+    """Attention that stays in the image: its shift is a share of what room the scale leaves."""
+
+    def __init__(self) -> None:
+        super().__init__(Attention(), scale=3.0, shift=1.0)
+
+    def bound(self, theta: Tensor) -> Tensor:
+        scale, share = super().bound(theta).split([1, 2], dim=-1)
+        return torch.cat([scale, (1 - scale).clamp(min=0) * share], dim=-1)
+
+
 def _transformer(size: Sequence[int], channels: int, filters: int) -> SpatialTransformer:
     """Convolution 9x9 of stride 4, max-pooling, two dense layers of 8, attention."""
     height, width = (((n - 9) // 4 + 1) // 2 for n in size)
@@ -115,7 +130,7 @@ def _transformer(size: Sequence[int], channels: int, filters: int) -> SpatialTra
         nn.Linear(8, 8),
         nn.LeakyReLU(_SLOPE),
     )
-    transformer = SpatialTransformer(localiser, Bounded(Attention(), scale=3.0, shift=2 / 3), (CROP, CROP), features=8)
+    transformer = SpatialTransformer(localiser, _CropInside(), (CROP, CROP), features=8)
     with torch.no_grad():
         transformer.regression.bias[0] = _START
     return transformer
