@@ -17,6 +17,7 @@ __all__ = ["ColocalisationModule", "located", "overlap"]
 
 FRAME = 28  # side of a digit's frame, in pixels
 MARGIN = 1.0
+_AGREE_FROM, _AGREE_FULLY = 0.6, 0.95  # of the steps
 
 
 class ColocalisationModule(ClassificationModule):
@@ -26,8 +27,8 @@ class ColocalisationModule(ClassificationModule):
     ``max(0, w |e(I_n^T) - e(I_m^T)|^2 - |e(I_n^T) - e(I_n^rand)|^2 + 1)``. The random crop of I_n has the scale of its
     transformer's and lies whole in the image.
 
-    The weight w is 0 in the first quarter of the steps, then rises to 1 until the half; the paper's is 1 throughout.
-    With that, crops learn to show nothing before anything else, and then are all alike and without gradient.
+    The weight w is 0 in the first 60 % of the steps, then rises to 1 until 95 %; the paper's is 1 throughout. With that,
+    crops learn to show nothing before anything else, and then are all alike and without gradient.
 
     Logs ``val_loss``, by which the best epoch is chosen, on the training images themselves and with w = 1; and
     ``val_error``, the share of crops that do not overlap a digit's frame by half, which chooses nothing.
@@ -145,7 +146,7 @@ def overlap(
 
 
 def _rise(done: float) -> float:
-    return min(1.0, max(0.0, 4 * done - 1))
+    return min(1.0, max(0.0, (done - _AGREE_FROM) / (_AGREE_FULLY - _AGREE_FROM)))
 
 
 def _labels(found: Tensor) -> list[int]:
