@@ -69,3 +69,13 @@ def test_calibrated_layers_are_at_known_distances(model):
     for layer, expected in ((logits, 4.0), (convolved, 1.0)):
         distance = (layer[:, None] - layer[None]).square().sum(-1)
         assert distance.sum() / (200 * 199) == pytest.approx(expected, rel=0.01)
+
+
+def test_crops_lie_whole_in_the_image(model):
+    transform = model.transformers[0].transform
+    scale, column, row = transform.bound(torch.randn(1000, 3) * 3).unbind(1)
+    inside = scale <= 1
+    assert inside.sum() > 100
+    assert (column.abs() + scale)[inside].max() <= 1 + 1e-6
+    assert (row.abs() + scale)[inside].max() <= 1 + 1e-6
+    assert scale.min() >= 1 / 3 - 1e-6

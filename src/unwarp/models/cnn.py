@@ -16,8 +16,8 @@ _SMALLEST = _FIRST + 2 * (_SECOND - 1)  # of the images: what one pixel of the s
 class CNN(nn.Module):
     """Convolution 9x9, max-pooling, convolution 7x7, max-pooling, linear classifier (appendix A.4).
 
-    Convolutions are not padded and have stride 1; each is followed by a rectifier and a 2x2 max-pooling of stride 2, which
-    give the same in either order: the pooling comes first here, and leaves the rectifier a quarter of the values.
+    Convolutions are not padded and have stride 1; each is followed by a rectifier and a 2x2 max-pooling of stride 2.
+    These give the same in either order: the pooling comes first here, and leaves the rectifier a quarter of the values.
     A pooling drops an odd last row, as usual, unless the layer after it would then have no room: there it keeps it
     (``ceil_mode``). Published code meets this at 21 x 21, what average pooling leaves of a 42 x 42 image:
     21 -> 13 -> 7 -> 1 -> 1, where rounding down would give 21 -> 13 -> 6 -> nothing.

@@ -22,10 +22,9 @@ _SLOPE = 0.1  # of the rectifiers, as in `unwarp.nn.ConvLocaliser`
 class Embedding(nn.Module):
     """The last two layers of a trained `CNN` as one vector.
 
-    The first layer says where strokes are rather than what they form, and is left out. The others are scaled so that two
-    digits are at a squared distance of 1 on average by the second pooling, and of 4 by the logits: of the order of the
-    hinge's margin, and mostly by what the network takes a crop for. A part of a digit can look alike in all images;
-    only a whole one is known for what it is.
+    The first layer says where strokes are rather than what they form, and is left out. The others are scaled so that
+    two digits are at a squared distance of 1 on average by the second pooling, and of 4 by the logits: of the order of
+    the hinge's margin, and mostly by what the network takes a crop for.
 
     Args:
         network: trained to classify the crops; its weights stay as they are.
@@ -113,7 +112,8 @@ class _CropInside(Bounded):
         super().__init__(Attention(), scale=3.0, shift=1.0)
 
     def bound(self, theta: Tensor) -> Tensor:
-        scale, share = super().bound(theta).split([1, 2], dim=-1)
+        limited = super().bound(theta)
+        scale, share = limited[..., :1], limited[..., 1:]
         return torch.cat([scale, (1 - scale).clamp(min=0) * share], dim=-1)
 
 

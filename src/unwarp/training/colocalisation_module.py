@@ -27,8 +27,8 @@ class ColocalisationModule(ClassificationModule):
     ``max(0, w |e(I_n^T) - e(I_m^T)|^2 - |e(I_n^T) - e(I_n^rand)|^2 + 1)``. The random crop of I_n has the scale of its
     transformer's and lies whole in the image.
 
-    The weight w is 0 in the first 60 % of the steps, then rises to 1 until 95 %; the paper's is 1 throughout. With that,
-    crops learn to show nothing before anything else, and then are all alike and without gradient.
+    The weight w is 0 in the first 60 % of the steps, then rises to 1 until 95 %; the paper's is 1 throughout. With
+    that, crops learn to show nothing before anything else, and then are all alike and without gradient.
 
     Logs ``val_loss``, by which the best epoch is chosen, on the training images themselves and with w = 1; and
     ``val_error``, the share of crops that do not overlap a digit's frame by half, which chooses nothing.
