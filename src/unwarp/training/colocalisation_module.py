@@ -106,8 +106,9 @@ def triplet_loss(
     scale = theta[: len(images), :1].detach()
     room = (1 - scale).clamp(min=0)
     elsewhere = torch.cat([scale, room * places], dim=1)
-    random_crops = unwarp.warp(images, elsewhere, "attention", (CROP, CROP))
-    own, partner, random = model.embedding(torch.cat([crops, random_crops])).split(len(images))
+    with torch.no_grad():
+        random = model.embedding(unwarp.warp(images, elsewhere, "attention", (CROP, CROP)))
+    own, partner = model.embedding(crops).split(len(images))
     apart, off = (own - partner).square().sum(1), (own - random).square().sum(1)
     return (weight * apart - off + MARGIN).relu().mean()
 
