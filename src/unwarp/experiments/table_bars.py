@@ -14,13 +14,12 @@ if TYPE_CHECKING:
 __all__ = ["bar_figure"]
 
 
-def bar_figure(layout: TableLayout, cells: Sequence[TableCell], *, examples: int = 10_000) -> "Figure":
+def bar_figure(layout: TableLayout, cells: Sequence[TableCell]) -> "Figure":
     """Draw the cells that have run.
 
     Args:
         layout: the table.
         cells: its figures.
-        examples: test images, for the spread of what ran once.
     """
     panels = {column: [cell for cell in cells if cell.column == column and cell.runs] for column in layout.columns}
     drawn = {column: found for column, found in panels.items() if found}
@@ -32,5 +31,7 @@ def bar_figure(layout: TableLayout, cells: Sequence[TableCell], *, examples: int
         ax.set_title(column, loc="left", color=INK, fontsize=10)
         errors = {cell.row: cell.runs for cell in found}
         published = {cell.row: cell.published for cell in found if cell.published is not None}
+        counts = {cell.examples for cell in found}
+        examples = counts.pop() if len(counts) == 1 else None
         error_bars(errors, examples=examples, published=published, xlabel=layout.quantity, ax=ax)
     return figure

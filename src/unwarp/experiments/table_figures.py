@@ -30,6 +30,7 @@ class TableCell:
         runs: their figures, by seed.
         records: their files, below the folder of results.
         figures: what the runs say besides, by name, averaged.
+        examples: test images of each run; nothing where runs differ in it.
     """
 
     row: str
@@ -40,6 +41,7 @@ class TableCell:
     runs: list[float]
     records: list[str]
     figures: dict[str, float]
+    examples: int | None
 
 
 def collect(layout: TableLayout, results: Path, assignments: Sequence[str] = (), *, budget: str) -> list[TableCell]:
@@ -68,16 +70,18 @@ def table_json(layout: TableLayout, cells: Sequence[TableCell]) -> str:
 def _cell(layout: TableLayout, row: str, column: str, records: Sequence[Record], name: str) -> TableCell:
     errors = [record.test_error for record in records]
     runs = [round(100 - error, 4) for error in errors] if layout.larger_is_better else errors
-    examples = {record.test_examples for record in records}
+    counts = {record.test_examples for record in records}
+    examples = counts.pop() if len(counts) == 1 else None
     return TableCell(
         row=row,
         column=column,
         experiment=name,
         published=_shown(layout, published_error(name)),
-        ours=summarise(runs, examples=examples.pop() if len(examples) == 1 else None) if runs else None,
+        ours=summarise(runs, examples=examples) if runs else None,
         runs=runs,
         records=[record.file.as_posix() for record in records],
         figures=_averages([record.figures for record in records]),
+        examples=examples,
     )
 
 
