@@ -3,7 +3,7 @@ import torch
 
 from unwarp import warp
 from unwarp.models.co_localiser import CoLocaliser
-from unwarp.training.colocalisation_module import located, overlap, triplet_loss
+from unwarp.training.colocalisation_module import _rise, located, overlap, triplet_loss
 
 SIZE = (84, 84)
 
@@ -79,3 +79,8 @@ def test_crops_lie_whole_in_the_image(model):
     assert (column.abs() + scale)[inside].max() <= 1 + 1e-6
     assert (row.abs() + scale)[inside].max() <= 1 + 1e-6
     assert scale.min() >= 1 / 3 - 1e-6
+
+
+@pytest.mark.parametrize(("done", "weight"), [(0.0, 0.0), (0.6, 0.0), (0.775, 0.5), (0.95, 1.0), (1.0, 1.0)])
+def test_agreement_counts_late(done, weight):
+    assert _rise(done) == pytest.approx(weight, abs=1e-9)

@@ -57,7 +57,8 @@ class CoLocaliser(nn.Module):
     """An attention transformer for each digit, and the embedding by which their crops are compared.
 
     Convention: theta is ``(s, t_x, t_y)`` of the crop's frame, normalised; the side of the crop is ``s`` times that of
-    the image. A scale is at least 1/3, and a crop lies whole in the image.
+    the image. A scale is at least 1/3; a crop smaller than the image lies whole in it, a larger one is
+    centred on it.
 
     Args:
         size: height and width of the images.
@@ -106,7 +107,7 @@ class CoLocaliser(nn.Module):
 
 
 class _CropInside(Bounded):
-    """Attention that stays in the image: its shift is a share of what room the scale leaves."""
+    """Attention that stays in the image: its shift is a share of what room the scale leaves, none from scale 1 on."""
 
     def __init__(self) -> None:
         super().__init__(Attention(), scale=3.0, shift=1.0)

@@ -61,7 +61,7 @@ class ColocalisationModule(ClassificationModule):
         self.refuse_non_finite(loss)
         return loss
 
-    def validation_step(self, batch: Any, batch_idx: int) -> None:  # noqa: ANN401
+    def validation_step(self, batch: Any, batch_idx: int) -> None:  # noqa: ANN401 - as above
         """The loss and the misses of one batch of the set."""
         images, found = batch
         self._count("val", images, found)
@@ -69,7 +69,7 @@ class ColocalisationModule(ClassificationModule):
         losses = [self._fixed_loss(images[found[:, 0] == label], label, generator) for label in _labels(found)]
         self.log("val_loss", torch.stack(losses).mean(), on_epoch=True, batch_size=len(images))
 
-    def test_step(self, batch: Any, batch_idx: int) -> None:  # noqa: ANN401
+    def test_step(self, batch: Any, batch_idx: int) -> None:  # noqa: ANN401 - as above
         """The misses of one batch of the set."""
         self._count("test", *batch)
 
