@@ -3,7 +3,7 @@ import math
 import pytest
 
 from unwarp import viz
-from unwarp.errors import ShapeError
+from unwarp.errors import OptionError, ShapeError
 from unwarp.viz.curves import spread
 
 
@@ -81,3 +81,12 @@ def test_refuses_values_that_do_not_belong_together():
         viz.training_curves({"CNN": ([1, 2], [5.0])})
     with pytest.raises(ShapeError, match=r"errors\['CNN'\]: expected the error of at least one run"):
         viz.error_bars({"CNN": []})
+
+
+def test_bars_keep_their_models_colours_in_every_panel():
+    models = ["FCN", "CNN", "ST-CNN"]
+    alone = viz.error_bars({"ST-CNN": [2.0]}, models=models)
+    whole = viz.error_bars({name: [2.0] for name in models}, models=models)
+    assert alone.patches[0].get_facecolor() == whole.patches[2].get_facecolor()
+    with pytest.raises(OptionError, match="none of \\['TPS'\\]"):
+        viz.error_bars({"TPS": [2.0]}, models=models)

@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from unwarp.errors import ShapeError
+from unwarp.errors import OptionError, ShapeError
 from unwarp.viz.style import FAINT, INK, color_of, plain_axes
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ def error_bars(
     examples: int | None = None,
     published: Mapping[str, float] | None = None,
     xlabel: str = "test error (%)",
+    models: Sequence[str] | None = None,
     ax: "Axes | None" = None,
 ) -> "Axes":
     """Draw one bar a model: the mean over its runs, with a whisker of one `spread`.
@@ -69,6 +70,7 @@ def error_bars(
         examples: test images, for the spread of a model that ran once.
         published: errors to compare with, drawn as a diamond; a model may have none.
         xlabel: what the bars show, with its unit.
+        models: every model of a figure of several panels, so that each keeps its colour. Default: those of ``errors``.
         ax: where to draw. Default: new axes.
 
     Returns:
@@ -76,16 +78,20 @@ def error_bars(
 
     Raises:
         ShapeError: a model has no run.
+        OptionError: a model is not among ``models``.
     """
+    colours = {name: color_of(place) for place, name in enumerate(models or errors)}
+    if unknown := [name for name in errors if name not in colours]:
+        raise OptionError(f"models: expected every model of errors, got none of {unknown}. Add them.")
     ax = plain_axes(ax, 6.4, 0.9 + 0.5 * len(errors))
     known = {row: published[name] for row, name in enumerate(errors) if published and name in published}
     for row, (name, runs) in enumerate(errors.items()):
         if not runs:
             raise ShapeError(f"errors[{name!r}]: expected the error of at least one run, got none.")
-        _draw_bar(ax, row, statistics.fmean(runs), spread(runs, examples), beyond=known.get(row, 0.0))
+        _draw_bar(ax, row, colours[name], statistics.fmean(runs), spread(runs, examples), beyond=known.get(row, 0.0))
     if known:
         ax.plot(list(known.values()), list(known), "D", color="white", markeredgecolor=INK, zorder=4, label="published")
-        ax.legend(frameon=False)
+        ax.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0, handletextpad=0.2)
     ax.set_yticks(range(len(errors)), list(errors))
     ax.invert_yaxis()
     ax.set_xlabel(xlabel, color=INK)
@@ -125,9 +131,9 @@ def _scale(ax: "Axes", *, log: bool) -> None:
         ax.set_ylim(bottom=0)
 
 
-def _draw_bar(ax: "Axes", row: int, mean: float, deviation: float | None, *, beyond: float) -> None:
+def _draw_bar(ax: "Axes", row: int, colour: str, mean: float, deviation: float | None, *, beyond: float) -> None:
     """A bar, its whisker, and its figure to the right of both and of what else there is."""
-    ax.barh(row, mean, height=0.6, color=color_of(row), zorder=2)
+    ax.barh(row, mean, height=0.6, color=colour, zorder=2)
     if deviation is not None:
         ax.errorbar(mean, row, xerr=deviation, color=INK, capsize=4, linewidth=1.4, zorder=3)
     text = f"{mean:.2f}" if deviation is None else f"{mean:.2f} ± {deviation:.2f}"
