@@ -159,15 +159,8 @@ template <class A, int D, int K> struct PointsOf {
 
   void basis(Tile<A, D, K>& tile, int64_t t) const {
     const A* theta = static_cast<const A*>(p.theta) + t * p.basis_size * D;
-    const A* b = static_cast<const A*>(p.basis) + tile.first * p.basis_pixel_stride;
-    for (int d = 0; d < D; ++d)
-      for (int64_t k = 0; k < tile.count; ++k) tile.position[d][k] = 0;
-    for (int64_t term = 0; term < p.basis_size; ++term) {
-      const A* column = b + term * p.basis_term_stride;
-      const A* c = theta + term * D;
-      if (p.basis_pixel_stride == 1) add_term<true>(tile, column, c);
-      else add_term<false>(tile, column, c);
-    }
+    if (p.basis_pixel_stride == 1) basis_sums<true>(tile, theta);
+    else basis_sums<false>(tile, theta);
     A ratio[D];
     for (int d = 0; d < D; ++d) ratio[d] = static_cast<A>(p.scale[d]);
     for_runs(p, tile.first, tile.count, [&](int64_t at, int64_t length, int64_t x, int64_t y, int64_t z) {
@@ -182,32 +175,60 @@ template <class A, int D, int K> struct PointsOf {
     finish(tile);
   }
 
-  template <bool Unit> void add_term(Tile<A, D, K>& tile, const A* column, const A* c) const {
-    const int64_t stride = Unit ? 1 : p.basis_pixel_stride;
-    for (int64_t k = 0; k < tile.count; ++k) {
-      A b = column[k * stride];
-      for (int d = 0; d < D; ++d) tile.position[d][k] += b * c[d];
+  // Two vectors of pixels at a time, whose sums stay in registers for all terms.
+  template <bool Unit> void basis_sums(Tile<A, D, K>& tile, const A* theta) const {
+    constexpr int step = Lanes<A>::count;
+    const A* b = static_cast<const A*>(p.basis) + tile.first * p.basis_pixel_stride;
+    for (int64_t k = 0; k < tile.count; k += 2 * step) {
+      Real<A> sum[2][D] = {};
+      for (int64_t term = 0; term < p.basis_size; ++term) {
+        const A* column = b + term * p.basis_term_stride;
+        Real<A> one = basis_lanes<Unit>(column, k, tile.count), two = basis_lanes<Unit>(column, k + step, tile.count);
+        for (int d = 0; d < D; ++d) {
+          A c = theta[term * D + d];
+          sum[0][d] += one * c;
+          sum[1][d] += two * c;
+        }
+      }
+      for (int d = 0; d < D; ++d) {
+        put(tile.position[d] + k, sum[0][d]);
+        if (k + step < tile.count) put(tile.position[d] + k + step, sum[1][d]);
+      }
     }
+  }
+
+  // One term at consecutive pixels from k on; 0 past the last.
+  template <bool Unit> UNWARP_INLINE Real<A> basis_lanes(const A* column, int64_t k, int64_t count) const {
+    if constexpr (Unit) return k < count ? load_some<A>(column + k, count - k) : Real<A>{};
+    Real<A> v{};
+    for (int l = 0; l < Lanes<A>::count && k + l < count; ++l) v[l] = column[(k + l) * p.basis_pixel_stride];
+    return v;
   }
 
   void basis_adjoint(Tile<A, D, K>& tile, double* partial) const {
-    const A* b = static_cast<const A*>(p.basis) + tile.first * p.basis_pixel_stride;
-    for (int64_t term = 0; term < p.basis_size; ++term) {
-      const A* column = b + term * p.basis_term_stride;
-      for (int d = 0; d < D; ++d) partial[term * D + d] += static_cast<double>(dot(tile.gradient[d], column, tile.count));
+    int64_t term = 0;
+    if (p.basis_pixel_stride == 1) {
+      for (; term + 4 <= p.basis_size; term += 4) term_gradients<true, 4>(tile, term, partial);
+      for (; term < p.basis_size; ++term) term_gradients<true, 1>(tile, term, partial);
     }
+    for (; term < p.basis_size; ++term) term_gradients<false, 1>(tile, term, partial);
   }
 
-  A dot(const A* g, const A* column, int64_t count) const {
-    Real<A> total{};
-    if (p.basis_pixel_stride == 1) {
-      for (int64_t k = 0; k < count; k += Lanes<A>::count)
-        total += load_some<A>(g + k, count - k) * load_some<A>(column + k, count - k);
-      return sum_lanes<A>(total);
+  // The gradients of a few terms at once: sums that do not wait for each other.
+  template <bool Unit, int Terms> void term_gradients(const Tile<A, D, K>& tile, int64_t term, double* partial) const {
+    constexpr int step = Lanes<A>::count;
+    const A* b = static_cast<const A*>(p.basis) + tile.first * p.basis_pixel_stride + term * p.basis_term_stride;
+    Real<A> sum[Terms][D] = {};
+    for (int64_t k = 0; k < tile.count; k += step) {
+      Real<A> g[D];
+      for (int d = 0; d < D; ++d) g[d] = load_some<A>(tile.gradient[d] + k, tile.count - k);
+      for (int i = 0; i < Terms; ++i) {
+        Real<A> v = basis_lanes<Unit>(b + i * p.basis_term_stride, k, tile.count);
+        for (int d = 0; d < D; ++d) sum[i][d] += g[d] * v;
+      }
     }
-    A sum = 0;
-    for (int64_t k = 0; k < count; ++k) sum += g[k] * column[k * p.basis_pixel_stride];
-    return sum;
+    for (int i = 0; i < Terms; ++i)
+      for (int d = 0; d < D; ++d) partial[(term + i) * D + d] += static_cast<double>(sum_lanes<A>(sum[i][d]));
   }
 };
 

@@ -39,3 +39,14 @@ def test_penalties_are_part_of_the_training_loss_alone():
     assert expected > 0.1
     assert added.item() == pytest.approx(expected.item(), rel=1e-4)
     assert logged["train_penalty"].item() == pytest.approx(expected.item(), rel=1e-4)
+
+
+def test_labels_may_be_probabilities():
+    module = ClassificationModule(nn.Flatten(), lambda model, steps: None, classes=3)
+    logged = {}
+    module.log = lambda name, value, **_: logged.update({name: value})
+    logits, chances = torch.tensor([[2.0, 0.0, 0.0], [0.0, 0.0, 3.0]]), torch.tensor([[0.6, 0.2, 0.2], [0.4, 0.3, 0.3]])
+    loss = module.training_step((logits[:, None], chances), 0)
+    expected = -(chances * logits.log_softmax(1)).sum(1).mean()
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
+    assert logged["train_error"].compute().item() == pytest.approx(50)

@@ -40,6 +40,11 @@ class Scattered:
     channels = 1
     classes = NUM_CLASSES
 
+    @property
+    def crops(self) -> str:
+        """The task whose images look like crops of these."""
+        return "cluttered-crops" if self.squares else "crops"
+
     def make(
         self, digits: Shaped[Tensor, "n 28 28"], labels: Integer[Tensor, "n"], generator: torch.Generator
     ) -> tuple[Float[Tensor, "n 1 84 84"], Integer[Tensor, "n 3"]]:

@@ -35,8 +35,8 @@ class Task(Protocol):
 
     def make(
         self, digits: Shaped[Tensor, "n 28 28"], labels: Integer[Tensor, "n"], generator: torch.Generator
-    ) -> tuple[Float[Tensor, "n channels *size"], Integer[Tensor, "n *answers"]]:
-        """Images in 0..1 and, for each, one answer or several in a row.
+    ) -> tuple[Float[Tensor, "n channels *size"], Shaped[Tensor, "n *answers"]]:
+        """Images in 0..1 and, for each, one answer or several in a row; or a probability for each answer, a float.
 
         Args:
             digits: unsigned bytes or floats in 0..1.

@@ -1,12 +1,9 @@
 """Every task that digits are made into, by name."""
 
-import torch
-from torch import Tensor
-
 from unwarp import _checks
-from unwarp._typing import Float, Shaped
 from unwarp.data.addition import Addition
-from unwarp.data.distortions import DISTORTIONS, Distortion, as_images
+from unwarp.data.crops import Crops
+from unwarp.data.distortions import DISTORTIONS
 from unwarp.data.lines import Lines
 from unwarp.data.scattered import Scattered
 from unwarp.data.sequences import ClutteredSequences
@@ -16,14 +13,10 @@ from unwarp.data.volumes import Volumes
 __all__ = ["TASKS", "get"]
 
 
-def _undistorted(digits: Shaped[Tensor, "n 28 28"], generator: torch.Generator) -> Float[Tensor, "n 1 28 28"]:
-    del generator
-    return as_images(digits)
-
-
 TASKS: dict[str, Task] = {
-    "plain": Distortion("plain", (28, 28), _undistorted),
     **DISTORTIONS,
+    "crops": Crops("crops"),
+    "cluttered-crops": Crops("cluttered-crops", squares=7),  # as dense as in 84x84 pixels of tc84
     "addition": Addition(),
     "sequences": ClutteredSequences(),
     "volumes": Volumes(),

@@ -50,7 +50,7 @@ CATALOG: dict[str, str] = {
     "mnist-tc/st-cnn-affine": "mnist-tc/st-cnn-affine.toml",
     "mnist-tc/st-cnn-projective": "mnist-tc/st-cnn-projective.toml",
     "mnist-tc/st-cnn-tps": "mnist-tc/st-cnn-tps.toml",
-    "mnist-plain/cnn": "mnist-plain/cnn.toml",
+    "mnist-crops/cnn": "mnist-crops/cnn.toml",
     "mnist-t84/co-localiser": "mnist-t84/co-localiser.toml",
     "mnist-tc84/co-localiser": "mnist-tc84/co-localiser.toml",
     "mnist-addition/fcn": "mnist-addition/fcn.toml",

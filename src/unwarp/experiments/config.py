@@ -45,7 +45,21 @@ class DataConfig:
         batch_size: images a training step.
     """
 
-    distortion: Literal["r", "rts", "p", "e", "tc", "plain", "addition", "sequences", "volumes", "t84", "tc84", "lines"]
+    distortion: Literal[
+        "r",
+        "rts",
+        "p",
+        "e",
+        "tc",
+        "crops",
+        "cluttered-crops",
+        "addition",
+        "sequences",
+        "volumes",
+        "t84",
+        "tc84",
+        "lines",
+    ]
     source: Literal["full", "packaged"] = "full"
     validation: int = 5000
     batch_size: int = 64

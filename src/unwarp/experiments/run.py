@@ -5,11 +5,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import nn
 
 from unwarp.data import tasks
+from unwarp.data.scattered import Scattered
 from unwarp.errors import OptionError
 from unwarp.experiments import provenance
 from unwarp.experiments.build import build_data, build_device, build_epochs, build_model, build_module, build_precision
@@ -124,17 +126,19 @@ def _figures(model: nn.Module, data: BatchDataModule) -> dict[str, float]:
 def _train_embedding(
     model: CoLocaliser, experiment: Experiment, folder: Path, *, seed: int, data_dir: Path | None, progress: bool
 ) -> None:
-    """Train the classifier by which a `CoLocaliser` compares crops, on the training digits as they are.
+    """Train the classifier by which a `CoLocaliser` compares crops, on training digits and beside them.
 
     Its run lies in the run's folder and is taken up again like any other.
     """
     data, width = experiment.config.data, model.embedding.network.width
-    settings = [f"data.source={data.source}", f"data.validation={data.validation}", f"model.width={width}"]
-    chosen = choose("mnist-plain/cnn", settings)
+    crops = cast(Scattered, tasks.get(data.distortion)).crops
+    settings = [f"data.distortion={crops}", f"data.source={data.source}", f"data.validation={data.validation}"]
+    settings.append(f"model.width={width}")
+    chosen = choose("mnist-crops/cnn", settings)
     finished = run(chosen, folder / "embedding", seed=seed, data_dir=data_dir, resume=True, progress=progress)
     model.embedding.network.load_state_dict(finished.model.state_dict())
-    some, _ = next(iter(build_data(chosen.config.data, seed=seed, data_dir=data_dir).val_dataloader()))
-    model.embedding.calibrate(some)
+    images, chances = next(iter(build_data(chosen.config.data, seed=seed, data_dir=data_dir).val_dataloader()))
+    model.embedding.calibrate(images[chances.amax(1) == 1])
 
 
 @cache

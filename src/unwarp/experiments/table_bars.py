@@ -33,5 +33,7 @@ def bar_figure(layout: TableLayout, cells: Sequence[TableCell]) -> "Figure":
         published = {cell.row: cell.published for cell in found if cell.published is not None}
         counts = {cell.examples for cell in found}
         examples = counts.pop() if len(counts) == 1 else None
-        error_bars(errors, examples=examples, published=published, xlabel=layout.quantity, models=list(layout.rows), ax=ax)
+        error_bars(
+            errors, examples=examples, published=published, xlabel=layout.quantity, models=list(layout.rows), ax=ax
+        )
     return figure

@@ -108,10 +108,11 @@ class ClassificationModule(LightningModule):
     def _step(self, stage: str, errors: ErrorRate, batch: Batch) -> Tensor:
         images, labels = batch
         logits = self(images).float().flatten(0, -2)  # one row an answer, also where an image asks for several
-        labels = labels.flatten()
+        uncertain = labels.is_floating_point()  # a probability for each class
+        labels = labels if uncertain else labels.flatten()
         smoothing = self._label_smoothing if stage == "train" else 0.0
         loss = F.cross_entropy(logits, labels, label_smoothing=smoothing)
-        errors(logits, labels)
+        errors(logits, labels.argmax(dim=1) if uncertain else labels)
         shown = stage == "train"
         self.log(
             f"{stage}_loss", loss, on_epoch=True, on_step=False, batch_size=len(labels), prog_bar=shown, sync_dist=True
