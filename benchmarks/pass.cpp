@@ -1,5 +1,6 @@
 // One thread's time for the forward and the backward pass of the linear kernel, without Python and torch: for comparing
-// two versions of the C++ sources. Prints one line of JSON a shape, nanoseconds a sample (all channels).
+// two versions of the C++ sources. Prints one line of JSON a shape, nanoseconds a sample (all channels): affine, then a
+// basis of 16 terms, whose backward pass is that of theta alone.
 //
 //   g++ -std=c++17 -O3 -ffp-contract=fast -fno-math-errno -fno-trapping-math -Wno-psabi -DUNWARP_X86 -march=native
 //       -Icsrc benchmarks/pass.cpp -o build/pass && build/pass
@@ -60,10 +61,15 @@ std::vector<float> matrices(const Shape& shape, std::mt19937& random) {
   return all;
 }
 
-void measure(const Shape& shape) {
+// Coefficients of a basis that moves samples by a few pixels.
+constexpr int64_t terms = 16;
+
+void measure(const Shape& shape, bool affine) {
   std::mt19937 random(0);
   int64_t pixels = shape.height * shape.width, elements = shape.images * shape.channels * pixels;
-  std::vector<float> image = drawn(elements, random), upstream = drawn(elements, random), theta = matrices(shape, random);
+  std::vector<float> image = drawn(elements, random), upstream = drawn(elements, random);
+  std::vector<float> theta = affine ? matrices(shape, random) : drawn(shape.images * terms * 2, random);
+  std::vector<float> basis = drawn(terms * pixels, random);
   std::vector<float> output(image.size()), gradient(image.size());
   std::vector<double> partial(theta.size());
   Problem p{};
@@ -77,23 +83,30 @@ void measure(const Shape& shape) {
   p.image_stride = shape.channels * pixels;
   p.image = image.data();
   p.output = output.data();
-  p.points = unwarp::Points::matrix;
+  p.points = affine ? unwarp::Points::matrix : unwarp::Points::basis;
   p.theta = theta.data();
   p.matrix_rows = 2;
+  p.basis = basis.data();
+  p.basis_size = terms;
+  p.basis_pixel_stride = 1;
+  p.basis_term_stride = pixels;
+  p.scale[0] = p.scale[1] = 1;
   p.threads = p.bands = 1;
   p.grad_output = upstream.data();
-  p.grad_image = gradient.data();
+  p.grad_image = affine ? gradient.data() : nullptr;
   p.grad_theta = p.grad_theta_partial = partial.data();
-  p.theta_numel = 6;
+  p.theta_numel = static_cast<int64_t>(theta.size()) / shape.images;
   double samples = 1e-9 * static_cast<double>(shape.images * pixels);
   double forward = best([&] { Sampler::forward(p, 0, Sampler::forward_items(p)); });
   double backward = best([&] { Sampler::backward(p, 0, shape.images); });
-  std::printf("{\"shape\": [%ld, %ld, %ld, %ld], \"forward\": %.2f, \"backward\": %.2f}\n", long(shape.images), long(shape.channels),
-              long(shape.height), long(shape.width), forward / samples, backward / samples);
+  std::printf("{\"transform\": \"%s\", \"shape\": [%ld, %ld, %ld, %ld], \"forward\": %.2f, \"backward\": %.2f}\n",
+              affine ? "affine" : "basis", long(shape.images), long(shape.channels), long(shape.height), long(shape.width),
+              forward / samples, backward / samples);
 }
 
 }  // namespace
 
 int main() {
-  for (const Shape& shape : shapes) measure(shape);
+  for (const Shape& shape : shapes) measure(shape, true);
+  for (const Shape& shape : {Shape{256, 1, 42, 42}, Shape{8, 3, 224, 224}}) measure(shape, false);
 }
