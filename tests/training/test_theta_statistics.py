@@ -100,6 +100,12 @@ def test_it_warns_of_a_constant_theta_after_its_patience():
     assert "has given all images the same theta for 3 epochs. Raise the learning rate" in message
 
 
+def test_a_long_training_may_take_a_tenth_of_its_epochs():
+    assert warned(Own(transformer()), epochs=19, patience=2) != []
+    (message,) = warned(Own(transformer()), epochs=40, patience=2)
+    assert "for 4 epochs" in message
+
+
 def test_it_says_when_no_gradient_reaches_the_localiser():
     messages = warned(Own(transformer([1.0, 9.0, 0.0])), epochs=2, patience=2)
     assert ["looks off the image" in message for message in messages] == [True, False]

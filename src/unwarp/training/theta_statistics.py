@@ -31,7 +31,7 @@ class ThetaStatistics(Callback):
     zoomed in on a spot, or gives all images the same theta, and what helps.
 
     Args:
-        patience: epochs for which theta may be the same for all images.
+        patience: epochs for which theta may be the same for all images; a tenth of the training where that is longer.
     """
 
     def __init__(self, *, patience: int = 5) -> None:
@@ -64,7 +64,8 @@ class ThetaStatistics(Callback):
         for place, theta in self._probe.last.items():
             seen = look(theta.float(), self._watched[place].transform)
             self._log(pl_module, place, theta, seen)
-            self._judge(place, seen, training=trainer.state.fn == TrainerFn.FITTING)
+            if trainer.state.fn == TrainerFn.FITTING:  # validation alone trains nothing that could have collapsed since
+                self._judge(place, seen, patience=max(self.patience, (trainer.max_epochs or 0) // 10))
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps."""
@@ -85,14 +86,12 @@ class ThetaStatistics(Callback):
         }
         pl_module.log_dict({self._name(f"theta_{name}", place): value for name, value in figures.items()})
 
-    def _judge(self, place: str, seen: Look, *, training: bool) -> None:
-        if not training:  # validation alone trains nothing that could have collapsed since
-            return
+    def _judge(self, place: str, seen: Look, *, patience: int) -> None:
         norms = self._gradients.pop(place, [])
         gradient = torch.stack(norms).max().item() if norms else None
         same = seen.spread is not None and seen.spread < SMALLEST_SPREAD
         self._constant[place] = self._constant[place] + 1 if same else 0
-        for sign, sentence in signs(seen, self._constant[place], gradient, self.patience).items():
+        for sign, sentence in signs(seen, self._constant[place], gradient, patience).items():
             if (place, sign) not in self._warned:
                 self._warned.add((place, sign))
                 warnings.warn(f"The spatial transformer {place!r} {sentence}", CollapseWarning, stacklevel=2)
