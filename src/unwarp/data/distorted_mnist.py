@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from unwarp._typing import Float, Integer
+from unwarp._typing import Float, Integer, Shaped
 from unwarp.data.generators import Stream, generator_for
 from unwarp.data.mnist import NUM_CLASSES, Digits
 from unwarp.data.task import Task
@@ -56,7 +56,7 @@ class FreshBatches(Dataset[tuple[Tensor, Tensor]]):
         self.num_batches = batch_count(len(digits), batch_size)
         self._order = 0, self._shuffled(0)
 
-    def __getitem__(self, key: tuple[int, int]) -> tuple[Float[Tensor, "b c *size"], Integer[Tensor, "b *answers"]]:
+    def __getitem__(self, key: tuple[int, int]) -> tuple[Float[Tensor, "b c *size"], Shaped[Tensor, "b *answers"]]:
         epoch, batch = key
         chosen = self._epoch_order(epoch)[batch * self.batch_size : (batch + 1) * self.batch_size]
         generator = generator_for(Stream.TRAIN, seed=self.seed, epoch=epoch, batch=batch)
@@ -114,12 +114,12 @@ class FixedBatches(Dataset[tuple[Tensor, Tensor]]):
         self.num_batches = batch_count(len(digits), batch_size)
         images, labels = zip(*make_once(digits, task, seed=seed), strict=True)
         self.images: Float[Tensor, "n c *size"] = torch.cat(images)
-        self.labels: Integer[Tensor, "n *answers"] = torch.cat(labels)
+        self.labels: Shaped[Tensor, "n *answers"] = torch.cat(labels)
 
     def __len__(self) -> int:
         return self.num_batches
 
-    def __getitem__(self, batch: int) -> tuple[Float[Tensor, "b c *size"], Integer[Tensor, "b *answers"]]:
+    def __getitem__(self, batch: int) -> tuple[Float[Tensor, "b c *size"], Shaped[Tensor, "b *answers"]]:
         if not 0 <= batch < self.num_batches:
             raise IndexError(batch)
         part = slice(batch * self.batch_size, (batch + 1) * self.batch_size)
@@ -133,7 +133,7 @@ def distort_once(digits: Digits, task: Task, *, seed: int) -> Float[Tensor, "n c
 
 def make_once(
     digits: Digits, task: Task, *, seed: int
-) -> Iterator[tuple[Float[Tensor, "m c *size"], Integer[Tensor, "m *answers"]]]:
+) -> Iterator[tuple[Float[Tensor, "m c *size"], Shaped[Tensor, "m *answers"]]]:
     """Make the images of a test set, in chunks of a fixed size with a generator each."""
     for number, start in enumerate(range(0, len(digits), _CHUNK)):
         part = digits[start : start + _CHUNK]
