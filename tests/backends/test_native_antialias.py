@@ -12,6 +12,7 @@ from unwarp import kernels, padding
 from unwarp.backends import native_antialias
 from unwarp.backends.native import Native
 
+# UNWARP_REQUIRE_BACKENDS, which CI sets, turns this skip into a refusal to start.
 pytestmark = pytest.mark.skipif(Native().missing() is not None, reason=f"native is missing: {Native().missing()}")
 
 MAPS = {

@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from unwarp import warp
+from unwarp.errors import ShapeError
 from unwarp.models.co_localiser import CoLocaliser
 from unwarp.training.colocalisation_module import _rise, located, overlap, triplet_loss
 
@@ -84,3 +85,8 @@ def test_crops_lie_whole_in_the_image(model):
 @pytest.mark.parametrize(("done", "weight"), [(0.0, 0.0), (0.6, 0.0), (0.775, 0.5), (0.95, 1.0), (1.0, 1.0)])
 def test_agreement_counts_late(done, weight):
     assert _rise(done) == pytest.approx(weight, abs=1e-9)
+
+
+def test_an_embedding_needs_two_digits_to_compare(model):
+    with pytest.raises(ShapeError, match="images: expected 2 digits or more, got 1"):
+        model.embedding.calibrate(torch.rand(1, 1, 28, 28))

@@ -47,6 +47,22 @@ def draw(
     return Pieces(donor, cut_from, put_at)
 
 
+def scatter(
+    images: Float[Tensor, "n 1 h h"],
+    corner: Integer[Tensor, "n 2"],
+    *,
+    canvas: int,
+    squares: int,
+    generator: torch.Generator,
+) -> Float[Tensor, "n 1 canvas canvas"]:
+    """Whole images on black canvases, their upper left corners at ``(row, column)``, with distractors added if any."""
+    placed = place(images, corner, canvas=canvas)
+    if not squares:
+        return placed
+    pieces = draw(len(images), digit=images.shape[-1], canvas=canvas, generator=generator, squares=squares)
+    return (placed + strew(images, pieces, canvas=canvas)).clamp_(max=1.0)
+
+
 def place(
     images: Float[Tensor, "n 1 h h"], put_at: Integer[Tensor, "n 2"], *, canvas: int
 ) -> Float[Tensor, "n 1 canvas canvas"]:

@@ -9,10 +9,10 @@ from unwarp._typing import Float, Integer, Shaped
 from unwarp.data import clutter
 from unwarp.data.distortions import as_images
 from unwarp.data.mnist import NUM_CLASSES
+from unwarp.data.scattered import FRAME
 
 __all__ = ["Crops"]
 
-FRAME = 28  # pixels
 REACH = 14  # pixels that a crop lies beside the digit's frame at most, along each axis
 LOST = 10  # pixels from which on a crop says nothing of its digit
 _LEAST = 0.05  # of a digit's probability, so that it stays the most probable one
@@ -51,12 +51,11 @@ class Crops:
         count = len(digits)
         shift = torch.randint(-REACH, REACH + 1, (count, 2), generator=generator)
         shift[torch.rand(count, generator=generator) < 0.5] = 0
+        canvas = FRAME + 2 * REACH
         # A crop beside the digit is the digit moved the other way.
-        images, canvas = as_images(digits), FRAME + 2 * REACH
-        placed = clutter.place(images, REACH + shift, canvas=canvas)
-        if self.squares:
-            pieces = clutter.draw(count, digit=FRAME, canvas=canvas, generator=generator, squares=self.squares)
-            placed = (placed + clutter.strew(images, pieces, canvas=canvas)).clamp_(max=1.0)
+        placed = clutter.scatter(
+            as_images(digits), REACH + shift, canvas=canvas, squares=self.squares, generator=generator
+        )
         distance = shift.square().sum(1, keepdim=True).sqrt()
         sure = (1 - distance / LOST).clamp(min=_LEAST)
         one_hot = torch.nn.functional.one_hot(labels.long(), NUM_CLASSES)

@@ -49,12 +49,8 @@ class Scattered:
         self, digits: Shaped[Tensor, "n 28 28"], labels: Integer[Tensor, "n"], generator: torch.Generator
     ) -> tuple[Float[Tensor, "n 1 84 84"], Integer[Tensor, "n 3"]]:
         """Images, and for each the digit and the upper left corner of its frame, ``(label, row, column)``."""
-        images, count = as_images(digits), len(digits)
-        corner = torch.randint(CANVAS - FRAME + 1, (count, 2), generator=generator)
-        shown = clutter.place(images, corner, canvas=CANVAS)
-        if self.squares:
-            pieces = clutter.draw(count, digit=FRAME, canvas=CANVAS, generator=generator, squares=self.squares)
-            shown = (shown + clutter.strew(images, pieces, canvas=CANVAS)).clamp_(max=1.0)
+        corner = torch.randint(CANVAS - FRAME + 1, (len(digits), 2), generator=generator)
+        shown = clutter.scatter(as_images(digits), corner, canvas=CANVAS, squares=self.squares, generator=generator)
         return shown, torch.cat([labels[:, None], corner], dim=1)
 
 

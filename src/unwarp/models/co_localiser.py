@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from unwarp._typing import Float, Integer
+from unwarp.errors import ShapeError
 from unwarp.models.cnn import CNN
 from unwarp.nn import SpatialTransformer
 from unwarp.transforms import Attention, Bounded
@@ -38,7 +39,13 @@ class Embedding(nn.Module):
         self.register_buffer("scales", torch.ones(2))
 
     def calibrate(self, images: Float[Tensor, "batch channels h w"]) -> None:
-        """Choose the scales of the layers by digits as the network knows them."""
+        """Choose the scales of the layers by digits as the network knows them.
+
+        Raises:
+            ShapeError: there are fewer than two, which have no distance.
+        """
+        if len(images) < 2:
+            raise ShapeError(f"images: expected 2 digits or more, got {len(images)}. Use a larger data.validation.")
         with torch.no_grad():
             layers = zip(_DISTANCES, self._layers(images), strict=True)
             self.scales.copy_(torch.stack([distance * (2 * layer.var(0).sum()).rsqrt() for distance, layer in layers]))
