@@ -139,3 +139,10 @@ def test_filters_of_pictures_and_volumes_lie_with_channels_innermost():
     ClassificationModule(model, partial(modern, lr=0.1), channels_last=True)
     assert model[0].weight.is_contiguous(memory_format=torch.channels_last_3d)
     assert model[1].weight.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_features_of_a_single_channel_lie_with_channels_innermost():
+    convolution = torch.nn.Conv2d(1, 4, 3)
+    module = ClassificationModule(convolution, partial(modern, lr=0.1), channels_last=True)
+    features = module(torch.rand(2, 1, 8, 8))
+    assert features.stride() == (4 * 36, 1, 4 * 6, 4)
