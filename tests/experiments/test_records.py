@@ -4,25 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from support.record import RECORD
 from unwarp.errors import DataError
-from unwarp.experiments.records import Record, read_record, write_record
-
-RECORD = Record(
-    name="mnist-rts/cnn",
-    label="standard",
-    seed=3,
-    test_error=0.81,
-    validation_error=0.7,
-    parameters=5,
-    seconds=1.5,
-    finished="2026-01-01T00:00:00+00:00",
-    commit=None,
-    precision={"dtype": "float32"},
-    config={"data": {"distortion": "rts"}},
-    machine={"cores": 2},
-    versions={"torch": "2"},
-    history=[{"epoch": 1, "val_error": 0.7}],
-)
+from unwarp.experiments.records import read_record, write_record
 
 
 def test_round_trip(tmp_path):

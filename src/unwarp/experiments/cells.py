@@ -1,12 +1,14 @@
 """The runs that a table is made of, and what has become of each."""
 
 import contextlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from unwarp.errors import DataError, OptionError
 from unwarp.experiments.config import ExperimentConfig
+from unwarp.experiments.embedding import embedding_settings
 from unwarp.experiments.experiment import Experiment, choose, custom_label
 from unwarp.experiments.records import Record, read_record, write_record
 
@@ -74,19 +76,26 @@ def store_record(record: Record, results: Path) -> Path:
 
 
 def _set_aside(old: Record, new: Record, results: Path) -> None:
-    if _settings(old) != _settings(new):
-        aside = replace(old, label=custom_label(old.config))
+    if _settings(old.config) != _settings(new.config) or old.embedding != new.embedding:
+        aside = replace(old, label=custom_label(_described(old)))
         write_record(aside, results / aside.file)
 
 
+def _described(record: Record) -> dict[str, Any]:
+    return record.config | ({"embedding": record.embedding} if record.embedding else {})
+
+
 def _same_settings(record: Record, cell: Cell) -> bool:
-    return _settings(record) == _anywhere(cell.experiment.config)
+    config = cell.experiment.config
+    # A record of the first version does not say what its embedding was: it counts.
+    alike = not record.embedding or _settings(record.embedding) == _settings(embedding_settings(config))
+    return alike and _settings(record.config) == _anywhere(config)
 
 
-def _settings(record: Record) -> ExperimentConfig | None:
+def _settings(values: Mapping[str, Any]) -> ExperimentConfig | None:
     """Settings of a record as this version understands them; nothing if it does not."""
     try:
-        return _anywhere(ExperimentConfig.read(record.config))
+        return _anywhere(ExperimentConfig.read(values))
     except OptionError:
         return None
 

@@ -32,6 +32,8 @@ class Record:
         history: one row of logged figures an epoch.
         test_examples: how many test images there were; records of the first version do not say it.
         figures: what an experiment has to say besides, by name.
+        embedding: every setting of the classifier by which a co-localiser compares crops; records of the first version
+            do not say it.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Record:
     history: list[dict[str, float]]
     test_examples: int | None = None
     figures: dict[str, float] = field(default_factory=dict[str, float])
+    embedding: dict[str, Any] = field(default_factory=dict[str, Any])
 
     @property
     def file(self) -> Path:

@@ -5,18 +5,17 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import cast
 
 import torch
 from torch import nn
 
 from unwarp.data import tasks
-from unwarp.data.scattered import Scattered
 from unwarp.errors import OptionError
 from unwarp.experiments import provenance
 from unwarp.experiments.build import build_data, build_device, build_epochs, build_model, build_module, build_precision
+from unwarp.experiments.embedding import adopt_embedding, embedding_of, embedding_settings
 from unwarp.experiments.evaluation import characters_misread, located_by_digit
-from unwarp.experiments.experiment import Experiment, choose
+from unwarp.experiments.experiment import Experiment
 from unwarp.experiments.records import Record, write_record
 from unwarp.experiments.trained import refuse_other_run
 from unwarp.models.co_localiser import CoLocaliser
@@ -85,11 +84,16 @@ def run(
     data = build_data(experiment.config.data, seed=seed, data_dir=data_dir)
     torch.manual_seed(seed)
     model = build_model(experiment.config.model, experiment.config.data)
+    embedding = embedding_of(experiment.config)
     about = {"name": experiment.name, "seed": seed, "config": experiment.config.values()}
+    if embedding is not None:
+        about["embedding"] = embedding.config.values()
     classes = tasks.get(experiment.config.data.distortion).classes
     module = build_module(experiment.config.training, model, precision, about=about, classes=classes)
-    if isinstance(model, CoLocaliser) and start is None:
-        _train_embedding(model, experiment, folder, seed=seed, data_dir=data_dir, progress=progress)
+    if isinstance(model, CoLocaliser) and embedding is not None and start is None:
+        # Its run lies in this run's folder and is taken up again like any other.
+        part = run(embedding, folder / "embedding", seed=seed, data_dir=data_dir, resume=True, progress=progress)
+        adopt_embedding(model, part.model, embedding.config.data, data_dir=data_dir)
     training = experiment.config.training
     outcome = fit(
         module,
@@ -121,24 +125,6 @@ def _figures(model: nn.Module, data: BatchDataModule) -> dict[str, float]:
     if isinstance(model, LineReader):
         return {"character error": round(characters_misread(model, data.whole_test()), 4)}
     return {}
-
-
-def _train_embedding(
-    model: CoLocaliser, experiment: Experiment, folder: Path, *, seed: int, data_dir: Path | None, progress: bool
-) -> None:
-    """Train the classifier by which a `CoLocaliser` compares crops, on training digits and beside them.
-
-    Its run lies in the run's folder and is taken up again like any other.
-    """
-    data, width = experiment.config.data, model.embedding.network.width
-    crops = cast(Scattered, tasks.get(data.distortion)).crops
-    settings = [f"data.distortion={crops}", f"data.source={data.source}", f"data.validation={data.validation}"]
-    settings.append(f"model.width={width}")
-    chosen = choose("mnist-crops/cnn", settings)
-    finished = run(chosen, folder / "embedding", seed=seed, data_dir=data_dir, resume=True, progress=progress)
-    model.embedding.network.load_state_dict(finished.model.state_dict())
-    images, chances = next(iter(build_data(chosen.config.data, seed=seed, data_dir=data_dir).val_dataloader()))
-    model.embedding.calibrate(images[chances.amax(1) == 1])
 
 
 @cache
@@ -186,6 +172,7 @@ def _record(
         commit=_commit(),
         precision=precision,
         config=experiment.config.values(),
+        embedding=embedding_settings(experiment.config),
         machine=provenance.machine(device),
         versions=provenance.versions(),
         history=outcome.history,

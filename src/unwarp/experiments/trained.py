@@ -9,6 +9,7 @@ from torch import nn
 from unwarp.errors import CheckpointError, OptionError
 from unwarp.experiments.build import build_model
 from unwarp.experiments.config import ExperimentConfig
+from unwarp.experiments.embedding import embedding_settings
 from unwarp.experiments.experiment import Experiment
 from unwarp.training.checkpoints import Checkpoint, load_weights, read_checkpoint
 
@@ -63,6 +64,8 @@ def refuse_other_run(path: Path, experiment: Experiment, seed: int, *, may_diffe
     checkpoint = read_checkpoint(path)
     given = _flat(checkpoint.about["name"], checkpoint.about["seed"], _config(checkpoint))
     expected = _flat(experiment.name, seed, experiment.config)
+    if "embedding" in checkpoint.about:
+        given["embedding"], expected["embedding"] = checkpoint.about["embedding"], embedding_settings(experiment.config)
     differing = [key for key in expected if key not in may_differ and given[key] != expected[key]]
     if differing:
         shown = ", ".join(f"{key}: expected {expected[key]!r}, got {given[key]!r}" for key in differing)
