@@ -4,8 +4,8 @@
 
 Two steps are timed in turn in one process: a whole one, and one in which the sampler is left out, while the localiser
 runs and learns as before. Their difference, as a share of the shorter one, is what the paper puts at 6 % for four whole
-transformers (section 4.2). Where a network comes to lie in memory changes its step by as much as sampling adds, so
-several networks of the same kind are built and timed, one after another: the median of their shares counts.
+transformers (section 4.2). The share differs from one network of a kind to the next by as much as sampling adds, so
+several are built and timed, one after another: the median counts.
 """
 
 import argparse

@@ -14,16 +14,16 @@ CHOSEN = choose("mnist-tc84/co-localiser")
 CELL = Cell(CHOSEN, 0)
 
 
-def record(**changes):
+def record():
     """A record of the co-localiser."""
     config = CHOSEN.config
     return dataclasses.replace(
-        RECORD, name=CHOSEN.name, seed=0, config=config.values(), embedding=embedding_settings(config), **changes
+        RECORD, name=CHOSEN.name, seed=0, config=config.values(), embedding=embedding_settings(config)
     )
 
 
 def other_embedding():
-    """Settings of an embedding that learned half as long."""
+    """Settings of an embedding that learned for one epoch."""
     settings = deepcopy(embedding_settings(CHOSEN.config))
     settings["training"]["epochs"] = 1
     return settings
