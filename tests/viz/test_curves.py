@@ -1,10 +1,7 @@
-import math
-
 import pytest
 
 from unwarp import viz
 from unwarp.errors import OptionError, ShapeError
-from unwarp.viz.curves import spread
 
 
 def test_a_curve_goes_through_its_values():
@@ -35,10 +32,13 @@ def test_a_logarithmic_axis_has_plain_numbers():
     assert {"0.5", "1", "2", "5", "10"} <= set(labels)
 
 
-def test_a_bar_ends_at_the_mean_and_says_it_with_its_spread():
-    ax = viz.error_bars({"CNN": [4.1], "ST-CNN": [2.0, 2.2, 2.4]}, examples=2000, published={"ST-CNN": 0.5})
+def test_a_bar_ends_at_the_mean_and_says_it_with_its_interval():
+    ax = viz.error_bars(
+        {"CNN": [4.1], "ST-CNN": [2.0, 2.2, 2.4]}, intervals={"CNN": (3.6, 4.9)}, published={"ST-CNN": 0.5}
+    )
     assert [bar.get_width() for bar in ax.patches] == [4.1, pytest.approx(2.2)]
-    assert [text.get_text() for text in ax.texts] == ["4.10 ± 0.44", "2.20 ± 0.20"]
+    assert [text.get_text() for text in ax.texts] == ["4.10 (3.60 to 4.90)", "2.20"]
+    assert [text.xy[0] for text in ax.texts] == [4.9, pytest.approx(2.2)]
     assert [tick.get_text() for tick in ax.get_yticklabels()] == ["CNN", "ST-CNN"]
 
 
@@ -58,16 +58,10 @@ def test_figures_stand_to_the_right_of_bars_and_of_published_errors():
     assert [text.xy[0] for text in ax.texts] == [4.1, 2.4]
 
 
-def test_a_bar_without_a_known_spread_has_no_whisker():
+def test_a_bar_without_an_interval_has_no_whisker():
     ax = viz.error_bars({"CNN": [4.1]})
     assert not ax.lines
     assert [text.get_text() for text in ax.texts] == ["4.10"]
-
-
-def test_spread_is_that_of_the_runs_or_of_counting():
-    assert spread([1.0, 3.0], 100) == pytest.approx(math.sqrt(2))
-    assert spread([0.7], 10_000) == pytest.approx(0.0834, abs=1e-4)
-    assert spread([0.7], None) is None
 
 
 def test_draws_on_the_axes_it_is_given():
@@ -81,6 +75,10 @@ def test_refuses_values_that_do_not_belong_together():
         viz.training_curves({"CNN": ([1, 2], [5.0])})
     with pytest.raises(ShapeError, match=r"errors\['CNN'\]: expected the error of at least one run"):
         viz.error_bars({"CNN": []})
+    with pytest.raises(
+        OptionError, match=r"intervals\['CNN'\]: expected ends on both sides of the mean 2, got \(3, 1\)"
+    ):
+        viz.error_bars({"CNN": [2.0]}, intervals={"CNN": (3, 1)})
 
 
 def test_bars_keep_their_models_colours_in_every_panel():

@@ -31,9 +31,13 @@ def bar_figure(layout: TableLayout, cells: Sequence[TableCell]) -> "Figure":
         ax.set_title(column, loc="left", color=INK, fontsize=10)
         errors = {cell.row: cell.runs for cell in found}
         published = {cell.row: cell.published for cell in found if cell.published is not None}
-        counts = {cell.examples for cell in found}
-        examples = counts.pop() if len(counts) == 1 else None
+        intervals = {cell.row: (cell.ours.low, cell.ours.high) for cell in found if cell.ours is not None}
         error_bars(
-            errors, examples=examples, published=published, xlabel=layout.quantity, models=list(layout.rows), ax=ax
+            errors,
+            intervals=intervals,
+            published=published,
+            xlabel=f"{layout.quantity}, with its 95 % interval",
+            models=list(layout.rows),
+            ax=ax,
         )
     return figure

@@ -1,6 +1,5 @@
 """Errors during training, and errors at its end with how far they can be trusted."""
 
-import math
 import statistics
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -57,17 +56,17 @@ def training_curves(
 def error_bars(
     errors: Mapping[str, Sequence[float]],
     *,
-    examples: int | None = None,
+    intervals: Mapping[str, tuple[float, float]] | None = None,
     published: Mapping[str, float] | None = None,
     xlabel: str = "test error (%)",
     models: Sequence[str] | None = None,
     ax: "Axes | None" = None,
 ) -> "Axes":
-    """Draw one bar a model: the mean over its runs, with a whisker of one `spread`.
+    """Draw one bar a model: the mean over its runs, with its interval as a whisker.
 
     Args:
         errors: name of a model -> the error of each of its runs, in percent.
-        examples: test images, for the spread of a model that ran once.
+        intervals: lower and upper end of each model's whisker, such as a 95 % interval; a model may have none.
         published: errors to compare with, drawn as a diamond; a model may have none.
         xlabel: what the bars show, with its unit.
         models: every model of a figure of several panels, so that each keeps its colour. Default: those of ``errors``.
@@ -78,17 +77,24 @@ def error_bars(
 
     Raises:
         ShapeError: a model has no run.
-        OptionError: a model is not among ``models``.
+        OptionError: a model is not among ``models``, or its mean lies outside its interval.
     """
     colours = {name: color_of(place) for place, name in enumerate(models or errors)}
     if unknown := [name for name in errors if name not in colours]:
         raise OptionError(f"models: expected every model of errors, got none of {unknown}. Add them.")
     ax = plain_axes(ax, 6.4, 0.9 + 0.5 * len(errors))
+    ends = {} if intervals is None else intervals
     known = {row: published[name] for row, name in enumerate(errors) if published and name in published}
     for row, (name, runs) in enumerate(errors.items()):
         if not runs:
             raise ShapeError(f"errors[{name!r}]: expected the error of at least one run, got none.")
-        _draw_bar(ax, row, colours[name], statistics.fmean(runs), spread(runs, examples), beyond=known.get(row, 0.0))
+        mean, low_high = statistics.fmean(runs), ends.get(name)
+        if low_high is not None and not low_high[0] <= mean <= low_high[1]:
+            raise OptionError(
+                f"intervals[{name!r}]: expected ends on both sides of the mean {mean:.4g}, got {low_high}. "
+                "Give the lower end first."
+            )
+        _draw_bar(ax, row, colours[name], mean, low_high, beyond=known.get(row, 0.0))
     if known:
         ax.plot(list(known.values()), list(known), "D", color="white", markeredgecolor=INK, zorder=4, label="published")
         ax.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0, handletextpad=0.2)
@@ -97,25 +103,6 @@ def error_bars(
     ax.set_xlabel(xlabel, color=INK)
     ax.set_xlim(left=0)
     return ax
-
-
-def spread(runs: Sequence[float], examples: int | None) -> float | None:
-    """Standard deviation that an error in percent comes with.
-
-    Args:
-        runs: the error of each run, in percent.
-        examples: test images.
-
-    Returns:
-        Over the runs if there are several; else that of counting errors among ``examples`` images, which is
-        sqrt(p (1 - p) / n); None if neither is known.
-    """
-    if len(runs) > 1:
-        return statistics.stdev(runs)
-    if not examples:
-        return None
-    p = runs[0] / 100
-    return 100 * math.sqrt(p * (1 - p) / examples)
 
 
 def _scale(ax: "Axes", *, log: bool) -> None:
@@ -131,11 +118,14 @@ def _scale(ax: "Axes", *, log: bool) -> None:
         ax.set_ylim(bottom=0)
 
 
-def _draw_bar(ax: "Axes", row: int, colour: str, mean: float, deviation: float | None, *, beyond: float) -> None:
-    """A bar, its whisker, and its figure to the right of both and of what else there is."""
+def _draw_bar(
+    ax: "Axes", row: int, colour: str, mean: float, ends: tuple[float, float] | None, *, beyond: float
+) -> None:
+    """A bar, its whisker, and its figures to the right of both and of what else there is."""
     ax.barh(row, mean, height=0.6, color=colour, zorder=2)
-    if deviation is not None:
-        ax.errorbar(mean, row, xerr=deviation, color=INK, capsize=4, linewidth=1.4, zorder=3)
-    text = f"{mean:.2f}" if deviation is None else f"{mean:.2f} ± {deviation:.2f}"
-    right = max(mean + (deviation or 0), beyond)
+    text, right = f"{mean:.2f}", max(mean, beyond)
+    if ends is not None:
+        low, high = ends
+        ax.errorbar(mean, row, xerr=[[mean - low], [high - mean]], color=INK, capsize=4, linewidth=1.4, zorder=3)
+        text, right = f"{text} ({low:.2f} to {high:.2f})", max(right, high)
     ax.annotate(text, (right, row), (8, 0), textcoords="offset points", va="center", color=INK)
