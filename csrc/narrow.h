@@ -6,6 +6,7 @@
 #pragma once
 
 #include "apart.h"
+#include "transpose.h"
 
 namespace unwarp {
 namespace {
@@ -43,33 +44,14 @@ void scatter_quads(const Tile<float, D, K>& tile, const float* g, float* pixels)
   }
 }
 
-UNWARP_INLINE void transpose_quads(quad (&v)[4]) {
-  quad a = __builtin_shufflevector(v[0], v[1], 0, 4, 1, 5), b = __builtin_shufflevector(v[0], v[1], 2, 6, 3, 7);
-  quad c = __builtin_shufflevector(v[2], v[3], 0, 4, 1, 5), d = __builtin_shufflevector(v[2], v[3], 2, 6, 3, 7);
-  v[0] = __builtin_shufflevector(a, c, 0, 1, 4, 5);
-  v[1] = __builtin_shufflevector(a, c, 2, 3, 6, 7);
-  v[2] = __builtin_shufflevector(b, d, 0, 1, 4, 5);
-  v[3] = __builtin_shufflevector(b, d, 2, 3, 6, 7);
-}
-
-template <class S> UNWARP_INLINE quad load_quad(const S* p, int64_t count) {
-  quad v{};
-  if (count >= 4) {
-    if constexpr (sizeof(S) == sizeof(float)) return unaligned<quad>(p);
-    for (int i = 0; i < 4; ++i) v[i] = widen(p[i]);
-  } else {
-    for (int64_t i = 0; i < count; ++i) v[i] = widen(p[i]);
-  }
-  return v;
-}
-
-// Up to four planes into pixels of four channels.
+// Up to four planes into pixels of four channels; the last vector of them is written whole.
 template <class S> void interleave(const S* planes, int64_t stride, int64_t channels, float* pixels, int64_t count) {
-  for (int64_t k = 0; k < count; k += 4) {
-    quad v[4];
-    for (int c = 0; c < 4; ++c) v[c] = c < channels ? load_quad(planes + c * stride + k, count - k) : quad{};
-    transpose_quads(v);
-    for (int i = 0; i < 4; ++i) put(pixels + 4 * (k + i), v[i]);
+  constexpr int n = Lanes<float>::count;
+  for (int64_t k = 0; k < count; k += n) {
+    float_lanes v[4];
+    for (int c = 0; c < 4; ++c) v[c] = c < channels ? load_some<float>(planes + c * stride + k, count - k) : float_lanes{};
+    join_planes(v);
+    for (int i = 0; i < 4; ++i) put(pixels + 4 * k + i * n, v[i]);
   }
 }
 
@@ -77,21 +59,16 @@ template <class S> void interleave(const S* planes, int64_t stride, int64_t chan
 template <class S> void deinterleave(const float* pixels, int64_t count, S* planes, int64_t stride, int64_t channels) {
   constexpr int n = Lanes<float>::count;
   for (int64_t k = 0; k < count; k += n) {
-    alignas(64) float rows[4][n];
-    for (int i = 0; i < n; i += 4) {
-      quad v[4];
-      for (int j = 0; j < 4; ++j) v[j] = aligned<quad>(pixels + 4 * (k + i + j));
-      transpose_quads(v);
-      for (int c = 0; c < 4; ++c) put(rows[c] + i, v[c]);
-    }
-    for (int c = 0; c < channels; ++c)
-      store_some<float>(planes + c * stride + k, aligned<float_lanes>(rows[c]), count - k);
+    float_lanes v[4];
+    for (int i = 0; i < 4; ++i) v[i] = aligned<float_lanes>(pixels + 4 * k + i * n);
+    split_pixels(v);
+    for (int c = 0; c < channels; ++c) store_some<float>(planes + c * stride + k, v[c], count - k);
   }
 }
 
-template <class S> void narrow_plane(const float* plane, int64_t count, S* out) {
-  for (int64_t k = 0; k < count; k += Lanes<float>::count)
-    store_some<float>(out + k, aligned<float_lanes>(plane + k), count - k);
+// From the accumulation type to the image's.
+template <class A, class S> void narrow_elements(const A* from, int64_t count, S* to) {
+  for (int64_t k = 0; k < count; k += Lanes<A>::count) store_some<A>(to + k, load_some<A>(from + k, count - k), count - k);
 }
 
 // One image's gradient by this route. Covers float32 sums, up to four channels in planes, one thread an image.
@@ -123,7 +100,7 @@ template <class S, int D, int K> class NarrowGradient {
   }
 
   void write_back(const float* data, S* planes) const {
-    if (p.channels == 1) narrow_plane(data, p.in_pixels, planes);
+    if (p.channels == 1) narrow_elements(data, p.in_pixels, planes);
     else deinterleave(data, p.in_pixels, planes, p.in_pixels, p.channels);
   }
 };

@@ -83,6 +83,33 @@ void position_gradient(Tile<A, D, K>& tile, const S* plane, const S* next, const
   }
 }
 
+// The same for all of up to four channels at once, with the linear kernel in 2D: they are summed tap by tap before the
+// weights and slopes, which they share.
+template <int Channels, class S>
+void position_gradients(Tile<float, 2, 2>& tile, const S* image, int64_t stride, const float* g, int64_t g_stride) {
+  for (int64_t k = 0; k < tile.count; k += Lanes<float>::count) {
+    float_lanes sum[2][2] = {}, along[2] = {};
+    for (int c = 0; c < Channels; ++c) {
+      float_lanes upstream = unaligned<float_lanes>(g + c * g_stride + k);
+      for (int r = 0; r < 2; ++r) {
+        float_lanes v[2];
+        fetch<float, 2, 2, true>(tile, r, k, image + c * stride, v);
+        for (int s = 0; s < 2; ++s) sum[r][s] += upstream * v[s];
+      }
+    }
+    for (int r = 0; r < 2; ++r) {
+      float_lanes line{}, tilt{};
+      for (int s = 0; s < 2; ++s) {
+        line += aligned<float_lanes>(tile.wx[s] + k) * sum[r][s];
+        tilt += aligned<float_lanes>(tile.sx[s] + k) * sum[r][s];
+      }
+      along[0] += aligned<float_lanes>(tile.wrow[r] + k) * tilt;
+      along[1] += aligned<float_lanes>(tile.srow[0][r] + k) * line;
+    }
+    for (int d = 0; d < 2; ++d) put(tile.gradient[d] + k, aligned<float_lanes>(tile.gradient[d] + k) + along[d]);
+  }
+}
+
 // Adds the samples' gradients [from, to) to Channels planes of the image's. Scalar on purpose: neighbouring pixels meet
 // in the same elements, and the chains of the channels (each a store forwarded to the next load) overlap.
 template <class A, int D, int K, bool Windowed, int Channels>

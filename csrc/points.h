@@ -10,15 +10,24 @@ namespace {
 constexpr double horizon = 1e-6;          // a projective denominator at or below it lies behind the camera
 constexpr double far_away = 536870912.0;  // 2^29 pixels: where such points go
 
+// Calls each(offset, length, first) for every run of the tile whose pixels follow one another in the output.
+template <class T, class F> inline void for_runs(const Problem& p, const T& tile, const F& each) {
+  if (!tile.block) return each(int64_t{0}, tile.count, tile.first);
+  for (int64_t at = 0, first = tile.first; at < tile.count; at += tile.block, first += p.out_size[0])
+    each(at, tile.block, first);
+}
+
 // Calls each(offset, length, x, y, z) for every run of pixels of the tile that lie in one row of the output.
-template <class F> inline void for_runs(const Problem& p, int64_t first, int64_t count, const F& each) {
-  int64_t width = p.out_size[0], line = first / width, x = first % width;
-  for (int64_t done = 0; done < count; ++line, x = 0) {
-    int64_t length = smaller(count - done, width - x);
-    int64_t y = p.dimensions > 1 ? line % p.out_size[1] : 0, z = p.dimensions > 2 ? line / p.out_size[1] : 0;
-    each(done, length, x, y, z);
-    done += length;
-  }
+template <class T, class F> inline void for_rows(const Problem& p, const T& tile, const F& each) {
+  for_runs(p, tile, [&](int64_t at, int64_t count, int64_t first) {
+    int64_t width = p.out_size[0], line = first / width, x = first % width;
+    for (int64_t done = 0; done < count; ++line, x = 0) {
+      int64_t length = smaller(count - done, width - x);
+      int64_t y = p.dimensions > 1 ? line % p.out_size[1] : 0, z = p.dimensions > 2 ? line / p.out_size[1] : 0;
+      each(at + done, length, x, y, z);
+      done += length;
+    }
+  });
 }
 
 template <class A> inline A centred(int64_t index, int64_t size) {
@@ -52,20 +61,24 @@ template <class A, int D, int K> struct PointsOf {
 
  private:
   void grid(Tile<A, D, K>& tile, int64_t t) const {
-    const A* g = static_cast<const A*>(p.theta) + (t * p.out_pixels + tile.first) * D;
     A scale[D];
     for (int d = 0; d < D; ++d) scale[d] = static_cast<A>(p.scale[d]);
-    for (int64_t k = 0; k < tile.count; ++k)
-      for (int d = 0; d < D; ++d) tile.position[d][k] = g[k * D + d] * scale[d] + half[d];
+    for_runs(p, tile, [&](int64_t at, int64_t length, int64_t first) {
+      const A* g = static_cast<const A*>(p.theta) + (t * p.out_pixels + first) * D;
+      for (int64_t k = 0; k < length; ++k)
+        for (int d = 0; d < D; ++d) tile.position[d][at + k] = g[k * D + d] * scale[d] + half[d];
+    });
     finish(tile);
   }
 
   template <bool Again> void grid_adjoint(Tile<A, D, K>& tile, int64_t t) const {
-    A* g = static_cast<A*>(p.grad_theta) + (t * p.out_pixels + tile.first) * D;
     A scale[D];
     for (int d = 0; d < D; ++d) scale[d] = static_cast<A>(p.scale[d]);
-    for (int64_t k = 0; k < tile.count; ++k)
-      for (int d = 0; d < D; ++d) g[k * D + d] = tile.gradient[d][k] * scale[d] + (Again ? g[k * D + d] : A(0));
+    for_runs(p, tile, [&](int64_t at, int64_t length, int64_t first) {
+      A* g = static_cast<A*>(p.grad_theta) + (t * p.out_pixels + first) * D;
+      for (int64_t k = 0; k < length; ++k)
+        for (int d = 0; d < D; ++d) g[k * D + d] = tile.gradient[d][at + k] * scale[d] + (Again ? g[k * D + d] : A(0));
+    });
   }
 
   // The lanes past the last pixel take part in vector loops: give them a harmless position.
@@ -77,7 +90,7 @@ template <class A, int D, int K> struct PointsOf {
   template <bool Projective> void matrix(Tile<A, D, K>& tile, int64_t t) const {
     const A* m = static_cast<const A*>(p.theta) + t * p.matrix_rows * (D + 1);
     const Real<A> steps = ramp<A>();
-    for_runs(p, tile.first, tile.count, [&](int64_t at, int64_t length, int64_t x, int64_t y, int64_t z) {
+    for_rows(p, tile, [&](int64_t at, int64_t length, int64_t x, int64_t y, int64_t z) {
       A start[D + 1];
       row_start(m, Projective ? D + 1 : D, y, z, start);
       A x0 = centred<A>(x, p.out_size[0]);
@@ -119,7 +132,7 @@ template <class A, int D, int K> struct PointsOf {
     constexpr int rows = Projective ? D + 1 : D;
     const Real<A> steps = ramp<A>();
     Real<A> total[rows][D + 1] = {};  // summed over lanes once a tile, not once a row of the output
-    for_runs(p, tile.first, tile.count, [&](int64_t at, int64_t length, int64_t x, int64_t y, int64_t z) {
+    for_rows(p, tile, [&](int64_t at, int64_t length, int64_t x, int64_t y, int64_t z) {
       Real<A> sum[rows] = {};
       A x0 = centred<A>(x, p.out_size[0]);
       for (int64_t k = 0; k < length; k += Lanes<A>::count) {
@@ -163,7 +176,7 @@ template <class A, int D, int K> struct PointsOf {
     else basis_sums<false>(tile, theta);
     A ratio[D];
     for (int d = 0; d < D; ++d) ratio[d] = static_cast<A>(p.scale[d]);
-    for_runs(p, tile.first, tile.count, [&](int64_t at, int64_t length, int64_t x, int64_t y, int64_t z) {
+    for_rows(p, tile, [&](int64_t at, int64_t length, int64_t x, int64_t y, int64_t z) {
       A x0 = centred<A>(x, p.out_size[0]), fixed[3] = {0, 0, 0};
       if constexpr (D > 1) fixed[1] = ratio[1] * centred<A>(y, p.out_size[1]);
       if constexpr (D > 2) fixed[2] = ratio[2] * centred<A>(z, p.out_size[2]);
@@ -178,23 +191,25 @@ template <class A, int D, int K> struct PointsOf {
   // Two vectors of pixels at a time, whose sums stay in registers for all terms.
   template <bool Unit> void basis_sums(Tile<A, D, K>& tile, const A* theta) const {
     constexpr int step = Lanes<A>::count;
-    const A* b = static_cast<const A*>(p.basis) + tile.first * p.basis_pixel_stride;
-    for (int64_t k = 0; k < tile.count; k += 2 * step) {
-      Real<A> sum[2][D] = {};
-      for (int64_t term = 0; term < p.basis_size; ++term) {
-        const A* column = b + term * p.basis_term_stride;
-        Real<A> one = basis_lanes<Unit>(column, k, tile.count), two = basis_lanes<Unit>(column, k + step, tile.count);
+    for_runs(p, tile, [&](int64_t at, int64_t length, int64_t first) {
+      const A* b = static_cast<const A*>(p.basis) + first * p.basis_pixel_stride;
+      for (int64_t k = 0; k < length; k += 2 * step) {
+        Real<A> sum[2][D] = {};
+        for (int64_t term = 0; term < p.basis_size; ++term) {
+          const A* column = b + term * p.basis_term_stride;
+          Real<A> one = basis_lanes<Unit>(column, k, length), two = basis_lanes<Unit>(column, k + step, length);
+          for (int d = 0; d < D; ++d) {
+            A c = theta[term * D + d];
+            sum[0][d] += one * c;
+            sum[1][d] += two * c;
+          }
+        }
         for (int d = 0; d < D; ++d) {
-          A c = theta[term * D + d];
-          sum[0][d] += one * c;
-          sum[1][d] += two * c;
+          put_unaligned(tile.position[d] + at + k, sum[0][d]);
+          if (k + step < length) put_unaligned(tile.position[d] + at + k + step, sum[1][d]);
         }
       }
-      for (int d = 0; d < D; ++d) {
-        put(tile.position[d] + k, sum[0][d]);
-        if (k + step < tile.count) put(tile.position[d] + k + step, sum[1][d]);
-      }
-    }
+    });
   }
 
   // One term at consecutive pixels from k on; 0 past the last.
@@ -217,16 +232,18 @@ template <class A, int D, int K> struct PointsOf {
   // The gradients of a few terms at once: sums that do not wait for each other.
   template <bool Unit, int Terms> void term_gradients(const Tile<A, D, K>& tile, int64_t term, double* partial) const {
     constexpr int step = Lanes<A>::count;
-    const A* b = static_cast<const A*>(p.basis) + tile.first * p.basis_pixel_stride + term * p.basis_term_stride;
     Real<A> sum[Terms][D] = {};
-    for (int64_t k = 0; k < tile.count; k += step) {
-      Real<A> g[D];
-      for (int d = 0; d < D; ++d) g[d] = load_some<A>(tile.gradient[d] + k, tile.count - k);
-      for (int i = 0; i < Terms; ++i) {
-        Real<A> v = basis_lanes<Unit>(b + i * p.basis_term_stride, k, tile.count);
-        for (int d = 0; d < D; ++d) sum[i][d] += g[d] * v;
+    for_runs(p, tile, [&](int64_t at, int64_t length, int64_t first) {
+      const A* b = static_cast<const A*>(p.basis) + first * p.basis_pixel_stride + term * p.basis_term_stride;
+      for (int64_t k = 0; k < length; k += step) {
+        Real<A> g[D];
+        for (int d = 0; d < D; ++d) g[d] = load_some<A>(tile.gradient[d] + at + k, length - k);
+        for (int i = 0; i < Terms; ++i) {
+          Real<A> v = basis_lanes<Unit>(b + i * p.basis_term_stride, k, length);
+          for (int d = 0; d < D; ++d) sum[i][d] += g[d] * v;
+        }
       }
-    }
+    });
     for (int i = 0; i < Terms; ++i)
       for (int d = 0; d < D; ++d) partial[(term + i) * D + d] += static_cast<double>(sum_lanes<A>(sum[i][d]));
   }

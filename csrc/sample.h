@@ -1,9 +1,7 @@
 // The pipeline, once for every op: points -> taps -> gather and blend, a tile of output pixels at a time.
 #pragma once
 
-#include "narrow.h"
-#include "packed.h"
-#include "planar.h"
+#include "blocks.h"
 
 namespace unwarp {
 namespace {
@@ -78,33 +76,19 @@ template <class S, class A, int D, int K> class Sampler {
     return c + 1 < p.channels ? image + (c + 1) * p.in_pixels : nullptr;
   }
 
-  // One band of one image's gradient, with theta's gradient of the band's share of the output.
-  struct Band {
-    int64_t image, first_tile, last_tile;  // the tiles whose theta gradient is this band's to compute
-    int64_t from, to;                      // pixels of the image's gradient
-    bool whole;
-    double* partial;
-  };
-
-  Band band_of(int64_t item) const {
-    int64_t n = item / p.bands, b = item % p.bands;
-    int64_t slowest = p.in_size[D - 1], line = p.in_pixels / slowest;
-    double* partial = p.grad_theta_partial ? p.grad_theta_partial + b * p.thetas * p.theta_numel : nullptr;
-    return {n, b * tiles / p.bands, (b + 1) * tiles / p.bands, b * slowest / p.bands * line,
-            (b + 1) * slowest / p.bands * line, p.bands == 1, partial};
-  }
-
   void backward(int64_t begin, int64_t end) const {
     if constexpr (sizeof(A) == sizeof(float)) {
       if (NarrowGradient<S, D, K>::suits(p, taps.window)) {
         Scratch<float> scratch(NarrowGradient<S, D, K>(p).scratch());
         for (int64_t item = begin; item < end; ++item)
-          taps.window ? backward_narrow<true>(band_of(item), scratch) : backward_narrow<false>(band_of(item), scratch);
+          taps.window ? backward_narrow<true>(Band::of(p, item, tiles), scratch) : backward_narrow<false>(Band::of(p, item, tiles), scratch);
         return;
       }
     }
+    if constexpr (sizeof(A) == sizeof(float) && D == 2 && K == 2)
+      if (BlockGradient<S>::suits(p, taps.window)) return BlockGradient<S>(p).backward(begin, end);
     for (int64_t item = begin; item < end; ++item)
-      taps.window ? backward_band<true>(band_of(item)) : backward_band<false>(band_of(item));
+      taps.window ? backward_band<true>(Band::of(p, item, tiles)) : backward_band<false>(Band::of(p, item, tiles));
   }
 
   template <bool Windowed> void backward_narrow(const Band& band, Scratch<float>& scratch) const {
@@ -185,13 +169,9 @@ template <class S, class A, int D, int K> class Sampler {
   void write_back(const Band& band, const Target& target, int64_t c, int64_t channels) const {
     S* image = static_cast<S*>(p.grad_image) + band.image * p.channels * p.in_pixels;
     int64_t pixels = band.to - band.from;
-    if (p.channels_last) return narrow(target.data, image + band.from * p.channels, pixels * channels);
+    if (p.channels_last) return narrow_elements(target.data, pixels * channels, image + band.from * p.channels);
     for (int64_t i = 0; i < channels; ++i)
-      narrow(target.data + i * target.channel_stride, image + (c + i) * p.in_pixels + band.from, pixels);
-  }
-
-  static void narrow(const A* from, S* to, int64_t count) {
-    for (int64_t k = 0; k < count; k += Lanes<A>::count) store_some<A>(to + k, load_some<A>(from + k, count - k), count - k);
+      narrow_elements(target.data + i * target.channel_stride, pixels, image + (c + i) * p.in_pixels + band.from);
   }
 
   const S* upstream(int64_t t) const { return static_cast<const S*>(p.grad_output) + t * p.channels * p.out_pixels; }
@@ -209,7 +189,7 @@ template <class S, class A, int D, int K> class Sampler {
         position_gradient<A, D, K, Windowed>(tile, image + c * p.in_pixels, plane_after(image, c), g);
       }
     }
-    points.adjoint(tile, t, band.partial + (band.partial ? t * p.theta_numel : 0), false);
+    points.adjoint(tile, t, band.sums(p, t), false);
   }
 
   // The gradients in the accumulation type: as they are, or converted into `wide`.

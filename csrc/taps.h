@@ -21,10 +21,12 @@ struct Tile {
   static constexpr int padded = pixels + vector_bytes / static_cast<int>(sizeof(A));
 
   int64_t first, count;  // output pixels [first, first + count)
+  int64_t block = 0;     // if not 0: those of a block instead, whose rows are this long and whose first pixel is `first`
 
   alignas(64) A position[D][padded];
   alignas(64) A inverse_w[padded];            // projective: 1 / w, or 0 behind the horizon
-  alignas(64) Index<A> column[K][padded];     // scattered x taps; only [0] for a window
+  alignas(64) Index<A> column[K][padded];     // scattered x taps; in a block [0]: the window's
+  alignas(64) Index<A> line[K][padded];       // in a block: the image's row of each row of taps
   alignas(64) Index<A> row[rows][padded];     // offset of each row of taps, plus the window's column
   alignas(64) A wx[K][padded], sx[K][padded];                        // weight and slope (derivative) along x
   alignas(64) A wrow[rows][padded], srow[D > 1 ? D - 1 : 1][rows][padded];  // along the other axes: weight, slopes
@@ -199,6 +201,10 @@ template <class A, int D, int K> struct Taps {
       undefined += y.undefined;
       if constexpr (Gradient && !Inside) y.hide_undefined();
       if constexpr (D == 2) {
+        if (Gradient && tile.block) {
+          put(tile.column[0] + k, column);
+          for (int t = 0; t < K; ++t) put(tile.line[t] + k, y.index[t]);
+        }
         put_rows<Gradient>(tile, k, 0, column, y, splat<A>(1) + (Gradient ? Real<A>{} : undefined), Real<A>{});
       } else {
         AxisTaps<A, P, K> z = taps<P, Inside>(tile, k, 2);

@@ -62,6 +62,67 @@ template <> UNWARP_INLINE void transpose<float>(float_lanes (&rows)[8]) {
 }
 #endif
 
+// Four planes into as many pixels of four channels as a vector has lanes, in order; and back.
+#if defined(__AVX512F__)
+UNWARP_INLINE void transpose_within(__m512 (&v)[4]) {
+  __m512 a = _mm512_unpacklo_ps(v[0], v[1]), b = _mm512_unpackhi_ps(v[0], v[1]);
+  __m512 c = _mm512_unpacklo_ps(v[2], v[3]), d = _mm512_unpackhi_ps(v[2], v[3]);
+  v[0] = _mm512_shuffle_ps(a, c, 0x44);
+  v[1] = _mm512_shuffle_ps(a, c, 0xee);
+  v[2] = _mm512_shuffle_ps(b, d, 0x44);
+  v[3] = _mm512_shuffle_ps(b, d, 0xee);
+}
+UNWARP_INLINE void transpose_across(__m512 (&v)[4]) {
+  __m512 a = _mm512_shuffle_f32x4(v[0], v[1], 0x44), b = _mm512_shuffle_f32x4(v[0], v[1], 0xee);
+  __m512 c = _mm512_shuffle_f32x4(v[2], v[3], 0x44), d = _mm512_shuffle_f32x4(v[2], v[3], 0xee);
+  v[0] = _mm512_shuffle_f32x4(a, c, 0x88);
+  v[1] = _mm512_shuffle_f32x4(a, c, 0xdd);
+  v[2] = _mm512_shuffle_f32x4(b, d, 0x88);
+  v[3] = _mm512_shuffle_f32x4(b, d, 0xdd);
+}
+UNWARP_INLINE void join_planes(float_lanes (&planes)[4]) {
+  __m512 v[4] = {(__m512)planes[0], (__m512)planes[1], (__m512)planes[2], (__m512)planes[3]};
+  transpose_within(v);
+  transpose_across(v);
+  for (int i = 0; i < 4; ++i) planes[i] = (float_lanes)v[i];
+}
+UNWARP_INLINE void split_pixels(float_lanes (&pixels)[4]) {
+  __m512 v[4] = {(__m512)pixels[0], (__m512)pixels[1], (__m512)pixels[2], (__m512)pixels[3]};
+  transpose_across(v);
+  transpose_within(v);
+  for (int i = 0; i < 4; ++i) pixels[i] = (float_lanes)v[i];
+}
+#elif defined(__AVX2__)
+UNWARP_INLINE void transpose_within(__m256 (&v)[4]) {
+  __m256 a = _mm256_unpacklo_ps(v[0], v[1]), b = _mm256_unpackhi_ps(v[0], v[1]);
+  __m256 c = _mm256_unpacklo_ps(v[2], v[3]), d = _mm256_unpackhi_ps(v[2], v[3]);
+  v[0] = _mm256_shuffle_ps(a, c, 0x44);
+  v[1] = _mm256_shuffle_ps(a, c, 0xee);
+  v[2] = _mm256_shuffle_ps(b, d, 0x44);
+  v[3] = _mm256_shuffle_ps(b, d, 0xee);
+}
+UNWARP_INLINE void join_planes(float_lanes (&planes)[4]) {
+  __m256 v[4] = {(__m256)planes[0], (__m256)planes[1], (__m256)planes[2], (__m256)planes[3]};
+  transpose_within(v);
+  for (int i = 0; i < 2; ++i) {
+    planes[i] = (float_lanes)_mm256_permute2f128_ps(v[2 * i], v[2 * i + 1], 0x20);
+    planes[2 + i] = (float_lanes)_mm256_permute2f128_ps(v[2 * i], v[2 * i + 1], 0x31);
+  }
+}
+UNWARP_INLINE void split_pixels(float_lanes (&pixels)[4]) {
+  __m256 v[4];
+  for (int i = 0; i < 2; ++i) {
+    v[2 * i] = _mm256_permute2f128_ps((__m256)pixels[i], (__m256)pixels[2 + i], 0x20);
+    v[2 * i + 1] = _mm256_permute2f128_ps((__m256)pixels[i], (__m256)pixels[2 + i], 0x31);
+  }
+  transpose_within(v);
+  for (int i = 0; i < 4; ++i) pixels[i] = (float_lanes)v[i];
+}
+#else
+UNWARP_INLINE void join_planes(float_lanes (&planes)[4]) { transpose<float>(planes); }
+UNWARP_INLINE void split_pixels(float_lanes (&pixels)[4]) { transpose<float>(pixels); }
+#endif
+
 constexpr int packed_channels = 16;
 
 // `channels` planes, `stride` elements apart, into pixels of 16 channels; the missing ones are 0.

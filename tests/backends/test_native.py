@@ -10,14 +10,12 @@ from torch import Tensor
 
 import unwarp
 from support.generators import generator, image, off_lattice_grid
+from support.native_cases import NATIVE, assert_same, evaluate, sampling
 from support.tolerances import assert_matches
-from unwarp.backends import Case, Sampling
-from unwarp.backends.native import Native
-from unwarp.backends.reference import Reference
-from unwarp.kernels import Linear, resolve
+from unwarp.backends import Case
+from unwarp.kernels import Linear
 from unwarp.padding import MODES
 
-NATIVE, REFERENCE = Native(), Reference()
 # UNWARP_REQUIRE_BACKENDS, which CI sets, turns this skip into a refusal to start.
 pytestmark = pytest.mark.skipif(NATIVE.missing() is not None, reason=f"native is missing: {NATIVE.missing()}")
 
@@ -27,37 +25,11 @@ SIZES = {1: ((1,), (7,), (63,)), 2: ((1, 7), (7, 1), (63, 17)), 3: ((1, 2, 3), (
 OUT = {1: (523,), 2: (23, 37), 3: (5, 9, 13)}
 
 
-def sampling(kernel: str, mode: str, *, align_corners: bool = False, channels: int = 3) -> Sampling:
-    fill = torch.linspace(-1, 2, channels) if mode == "fill" else None
-    return Sampling(resolve(kernel), mode, fill, align_corners)
-
-
 def grid_arguments(size, *, batch=2, align_corners=False, dtype=torch.float64, seed=0):
     """A grid in normalised units that reaches an image width outside, and its scale."""
     ndim = len(size)
     grid = off_lattice_grid(size, OUT[ndim], align_corners=align_corners, batch=batch, dtype=dtype, seed=seed)
     return grid, tuple((n - 1) / 2 if align_corners else n / 2 for n in reversed(size))
-
-
-def evaluate(backend, op: str, source: Tensor, theta: Tensor, *rest):
-    """Output, and gradients of image and theta."""
-    source, theta = source.detach().requires_grad_(), theta.detach().requires_grad_()
-    out = getattr(backend, op)(source, theta, *rest)
-    upstream = torch.randn(out.shape, generator=generator(7), dtype=torch.float64).to(out.dtype)
-    found = torch.autograd.grad(out, (source, theta), upstream, materialize_grads=True, allow_unused=True)
-    return out.detach(), *found
-
-
-def assert_same(op: str, source: Tensor, theta: Tensor, *rest) -> None:
-    expected = evaluate(REFERENCE, op, source, theta, *rest)
-    # Sums over many samples round in proportion to their terms: for a matrix these are gradients times coordinates.
-    lever = expected[0].numel() ** 0.5 * max(expected[0].shape[2:]) if op == "warp_matrix" else 1.0
-    if op == "warp_matrix" and theta.shape[1] == theta.shape[2]:  # the denominator's gradient: times positions too
-        lever *= max(source.shape[2:]) / 2
-    floors = {"values": 1.0, "image": 1.0, "theta": max(1.0, lever)}
-    for what, a, b in zip(floors, evaluate(NATIVE, op, source, theta, *rest), expected, strict=True):
-        scale = max(floors[what], b.nan_to_num().abs().max().item())
-        assert_matches(a / scale, b / scale, "backend", what=what)
 
 
 @pytest.mark.parametrize("align_corners", [False, True])
