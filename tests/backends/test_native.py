@@ -12,8 +12,8 @@ import unwarp
 from support.generators import generator, image, off_lattice_grid
 from support.native_cases import NATIVE, assert_same, evaluate, sampling
 from support.tolerances import assert_matches
-from unwarp.backends import Case
-from unwarp.kernels import Linear
+from unwarp.backends import Case, Sampling
+from unwarp.kernels import Linear, resolve
 from unwarp.padding import MODES
 
 # UNWARP_REQUIRE_BACKENDS, which CI sets, turns this skip into a refusal to start.
