@@ -83,7 +83,7 @@ def error_bars(
     if unknown := [name for name in errors if name not in colours]:
         raise OptionError(f"models: expected every model of errors, got none of {unknown}. Add them.")
     ax = plain_axes(ax, 6.4, 0.9 + 0.5 * len(errors))
-    ends = {} if intervals is None else intervals
+    ends: Mapping[str, tuple[float, float]] = {} if intervals is None else intervals
     known = {row: published[name] for row, name in enumerate(errors) if published and name in published}
     for row, (name, runs) in enumerate(errors.items()):
         if not runs:
