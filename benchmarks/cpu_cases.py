@@ -3,13 +3,14 @@
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple
 
 import measure
 import rivals
 import torch
 from inputs import SHAPES, smooth, thetas
-from ours import affine, bicubic
+from ours import DiffeomorphicSeries, affine, bicubic
 from torch import Tensor
 from torch.nn import functional
 
@@ -166,6 +167,15 @@ def spline_lines(budget: Budget) -> Iterator[Line]:
     yield from compare("TPS", ours, theirs, image, theta, budget, (30, 20), against="kornia_tps")
 
 
+def cpab_lines(budget: Budget) -> Iterator[Line]:
+    """A batch of digits through a diffeomorphism, against the same in torch's operations."""
+    with_op, without = unwarp.transforms.Diffeomorphic(), DiffeomorphicSeries()
+    image = smooth((64, 1, 28, 28))
+    theta = 0.1 * torch.randn(64, *with_op.theta_shape, generator=torch.Generator().manual_seed(0))
+    ours, series = (partial(unwarp.warp, transform=family) for family in (with_op, without))
+    yield from compare("CPAB", ours, series, image, theta, budget, against="series")
+
+
 def opencv_lines(budget: Budget) -> Iterator[Line]:
     """OpenCV's loop, the fastest of the others on large images."""
     if not rivals.present("cv2"):
@@ -197,6 +207,6 @@ def bfloat16_pair(image: Tensor, half: Tensor, theta: Tensor, budget: Budget) ->
 
 JOBS = {
     "affine": affine_lines, "tiny": tiny_lines, "channels_last": channels_last_lines, "grid": grid_lines,
-    "3d": volume_lines, "bicubic": bicubic_lines, "tps": spline_lines, "opencv": opencv_lines,
+    "3d": volume_lines, "bicubic": bicubic_lines, "tps": spline_lines, "cpab": cpab_lines, "opencv": opencv_lines,
     "bfloat16": bfloat16_lines,
 }  # fmt: skip

@@ -17,106 +17,99 @@ template <class A> UNWARP_INLINE void transpose(Real<A> (&rows)[Lanes<A>::count]
     }
 }
 
+// Four rows at a time: within each quarter of a vector (AVX2: half), four floats of a row become one of four rows.
+#if defined(__AVX512F__)
+UNWARP_INLINE float_lanes low_of(float_lanes a, float_lanes b) { return (float_lanes)_mm512_unpacklo_ps((__m512)a, (__m512)b); }
+UNWARP_INLINE float_lanes high_of(float_lanes a, float_lanes b) { return (float_lanes)_mm512_unpackhi_ps((__m512)a, (__m512)b); }
+template <int Which> UNWARP_INLINE float_lanes pairs_of(float_lanes a, float_lanes b) {
+  return (float_lanes)_mm512_shuffle_ps((__m512)a, (__m512)b, Which);
+}
+template <int Which> UNWARP_INLINE float_lanes quarters_of(float_lanes a, float_lanes b) {
+  return (float_lanes)_mm512_shuffle_f32x4((__m512)a, (__m512)b, Which);
+}
+#elif defined(__AVX2__)
+UNWARP_INLINE float_lanes low_of(float_lanes a, float_lanes b) { return (float_lanes)_mm256_unpacklo_ps((__m256)a, (__m256)b); }
+UNWARP_INLINE float_lanes high_of(float_lanes a, float_lanes b) { return (float_lanes)_mm256_unpackhi_ps((__m256)a, (__m256)b); }
+template <int Which> UNWARP_INLINE float_lanes pairs_of(float_lanes a, float_lanes b) {
+  return (float_lanes)_mm256_shuffle_ps((__m256)a, (__m256)b, Which);
+}
+template <int Which> UNWARP_INLINE float_lanes halves_of(float_lanes a, float_lanes b) {
+  return (float_lanes)_mm256_permute2f128_ps((__m256)a, (__m256)b, Which);
+}
+#endif
+
+#if defined(__AVX2__)
+UNWARP_INLINE void transpose_within(float_lanes* rows) {
+  float_lanes a = low_of(rows[0], rows[1]), b = high_of(rows[0], rows[1]);
+  float_lanes c = low_of(rows[2], rows[3]), d = high_of(rows[2], rows[3]);
+  rows[0] = pairs_of<0x44>(a, c);
+  rows[1] = pairs_of<0xee>(a, c);
+  rows[2] = pairs_of<0x44>(b, d);
+  rows[3] = pairs_of<0xee>(b, d);
+}
+#endif
+
 #if defined(__AVX512F__)
 template <> UNWARP_INLINE void transpose<float>(float_lanes (&rows)[16]) {
-  __m512 a[16], b[16];
-  for (int i = 0; i < 16; i += 2) {
-    a[i] = _mm512_unpacklo_ps((__m512)rows[i], (__m512)rows[i + 1]);
-    a[i + 1] = _mm512_unpackhi_ps((__m512)rows[i], (__m512)rows[i + 1]);
-  }
-  for (int i = 0; i < 16; i += 4) {
-    b[i] = _mm512_shuffle_ps(a[i], a[i + 2], 0x44);
-    b[i + 1] = _mm512_shuffle_ps(a[i], a[i + 2], 0xee);
-    b[i + 2] = _mm512_shuffle_ps(a[i + 1], a[i + 3], 0x44);
-    b[i + 3] = _mm512_shuffle_ps(a[i + 1], a[i + 3], 0xee);
-  }
+  float_lanes a[16];
+  for (int i = 0; i < 16; i += 4) transpose_within(rows + i);
   for (int i = 0; i < 16; i += 8)
     for (int j = 0; j < 4; ++j) {
-      a[i + j] = _mm512_shuffle_f32x4(b[i + j], b[i + 4 + j], 0x88);
-      a[i + 4 + j] = _mm512_shuffle_f32x4(b[i + j], b[i + 4 + j], 0xdd);
+      a[i + j] = quarters_of<0x88>(rows[i + j], rows[i + 4 + j]);
+      a[i + 4 + j] = quarters_of<0xdd>(rows[i + j], rows[i + 4 + j]);
     }
   for (int j = 0; j < 4; ++j) {
-    rows[j] = (float_lanes)_mm512_shuffle_f32x4(a[j], a[8 + j], 0x88);
-    rows[8 + j] = (float_lanes)_mm512_shuffle_f32x4(a[j], a[8 + j], 0xdd);
-    rows[4 + j] = (float_lanes)_mm512_shuffle_f32x4(a[4 + j], a[12 + j], 0x88);
-    rows[12 + j] = (float_lanes)_mm512_shuffle_f32x4(a[4 + j], a[12 + j], 0xdd);
+    rows[j] = quarters_of<0x88>(a[j], a[8 + j]);
+    rows[8 + j] = quarters_of<0xdd>(a[j], a[8 + j]);
+    rows[4 + j] = quarters_of<0x88>(a[4 + j], a[12 + j]);
+    rows[12 + j] = quarters_of<0xdd>(a[4 + j], a[12 + j]);
   }
 }
 #elif defined(__AVX2__)
 template <> UNWARP_INLINE void transpose<float>(float_lanes (&rows)[8]) {
-  __m256 a[8], b[8];
-  for (int i = 0; i < 8; i += 2) {
-    a[i] = _mm256_unpacklo_ps((__m256)rows[i], (__m256)rows[i + 1]);
-    a[i + 1] = _mm256_unpackhi_ps((__m256)rows[i], (__m256)rows[i + 1]);
-  }
-  for (int i = 0; i < 8; i += 4) {
-    b[i] = _mm256_shuffle_ps(a[i], a[i + 2], 0x44);
-    b[i + 1] = _mm256_shuffle_ps(a[i], a[i + 2], 0xee);
-    b[i + 2] = _mm256_shuffle_ps(a[i + 1], a[i + 3], 0x44);
-    b[i + 3] = _mm256_shuffle_ps(a[i + 1], a[i + 3], 0xee);
-  }
+  for (int i = 0; i < 8; i += 4) transpose_within(rows + i);
   for (int j = 0; j < 4; ++j) {
-    rows[j] = (float_lanes)_mm256_permute2f128_ps(b[j], b[4 + j], 0x20);
-    rows[4 + j] = (float_lanes)_mm256_permute2f128_ps(b[j], b[4 + j], 0x31);
+    float_lanes first = halves_of<0x20>(rows[j], rows[4 + j]);
+    rows[4 + j] = halves_of<0x31>(rows[j], rows[4 + j]);
+    rows[j] = first;
   }
 }
 #endif
 
 // Four planes into as many pixels of four channels as a vector has lanes, in order; and back.
 #if defined(__AVX512F__)
-UNWARP_INLINE void transpose_within(__m512 (&v)[4]) {
-  __m512 a = _mm512_unpacklo_ps(v[0], v[1]), b = _mm512_unpackhi_ps(v[0], v[1]);
-  __m512 c = _mm512_unpacklo_ps(v[2], v[3]), d = _mm512_unpackhi_ps(v[2], v[3]);
-  v[0] = _mm512_shuffle_ps(a, c, 0x44);
-  v[1] = _mm512_shuffle_ps(a, c, 0xee);
-  v[2] = _mm512_shuffle_ps(b, d, 0x44);
-  v[3] = _mm512_shuffle_ps(b, d, 0xee);
-}
-UNWARP_INLINE void transpose_across(__m512 (&v)[4]) {
-  __m512 a = _mm512_shuffle_f32x4(v[0], v[1], 0x44), b = _mm512_shuffle_f32x4(v[0], v[1], 0xee);
-  __m512 c = _mm512_shuffle_f32x4(v[2], v[3], 0x44), d = _mm512_shuffle_f32x4(v[2], v[3], 0xee);
-  v[0] = _mm512_shuffle_f32x4(a, c, 0x88);
-  v[1] = _mm512_shuffle_f32x4(a, c, 0xdd);
-  v[2] = _mm512_shuffle_f32x4(b, d, 0x88);
-  v[3] = _mm512_shuffle_f32x4(b, d, 0xdd);
+UNWARP_INLINE void transpose_across(float_lanes* v) {
+  float_lanes a = quarters_of<0x44>(v[0], v[1]), b = quarters_of<0xee>(v[0], v[1]);
+  float_lanes c = quarters_of<0x44>(v[2], v[3]), d = quarters_of<0xee>(v[2], v[3]);
+  v[0] = quarters_of<0x88>(a, c);
+  v[1] = quarters_of<0xdd>(a, c);
+  v[2] = quarters_of<0x88>(b, d);
+  v[3] = quarters_of<0xdd>(b, d);
 }
 UNWARP_INLINE void join_planes(float_lanes (&planes)[4]) {
-  __m512 v[4] = {(__m512)planes[0], (__m512)planes[1], (__m512)planes[2], (__m512)planes[3]};
-  transpose_within(v);
-  transpose_across(v);
-  for (int i = 0; i < 4; ++i) planes[i] = (float_lanes)v[i];
+  transpose_within(planes);
+  transpose_across(planes);
 }
 UNWARP_INLINE void split_pixels(float_lanes (&pixels)[4]) {
-  __m512 v[4] = {(__m512)pixels[0], (__m512)pixels[1], (__m512)pixels[2], (__m512)pixels[3]};
-  transpose_across(v);
-  transpose_within(v);
-  for (int i = 0; i < 4; ++i) pixels[i] = (float_lanes)v[i];
+  transpose_across(pixels);
+  transpose_within(pixels);
 }
 #elif defined(__AVX2__)
-UNWARP_INLINE void transpose_within(__m256 (&v)[4]) {
-  __m256 a = _mm256_unpacklo_ps(v[0], v[1]), b = _mm256_unpackhi_ps(v[0], v[1]);
-  __m256 c = _mm256_unpacklo_ps(v[2], v[3]), d = _mm256_unpackhi_ps(v[2], v[3]);
-  v[0] = _mm256_shuffle_ps(a, c, 0x44);
-  v[1] = _mm256_shuffle_ps(a, c, 0xee);
-  v[2] = _mm256_shuffle_ps(b, d, 0x44);
-  v[3] = _mm256_shuffle_ps(b, d, 0xee);
-}
 UNWARP_INLINE void join_planes(float_lanes (&planes)[4]) {
-  __m256 v[4] = {(__m256)planes[0], (__m256)planes[1], (__m256)planes[2], (__m256)planes[3]};
+  float_lanes v[4] = {planes[0], planes[1], planes[2], planes[3]};
   transpose_within(v);
   for (int i = 0; i < 2; ++i) {
-    planes[i] = (float_lanes)_mm256_permute2f128_ps(v[2 * i], v[2 * i + 1], 0x20);
-    planes[2 + i] = (float_lanes)_mm256_permute2f128_ps(v[2 * i], v[2 * i + 1], 0x31);
+    planes[i] = halves_of<0x20>(v[2 * i], v[2 * i + 1]);
+    planes[2 + i] = halves_of<0x31>(v[2 * i], v[2 * i + 1]);
   }
 }
 UNWARP_INLINE void split_pixels(float_lanes (&pixels)[4]) {
-  __m256 v[4];
+  float_lanes v[4] = {pixels[0], pixels[1], pixels[2], pixels[3]};
   for (int i = 0; i < 2; ++i) {
-    v[2 * i] = _mm256_permute2f128_ps((__m256)pixels[i], (__m256)pixels[2 + i], 0x20);
-    v[2 * i + 1] = _mm256_permute2f128_ps((__m256)pixels[i], (__m256)pixels[2 + i], 0x31);
+    pixels[2 * i] = halves_of<0x20>(v[i], v[2 + i]);
+    pixels[2 * i + 1] = halves_of<0x31>(v[i], v[2 + i]);
   }
-  transpose_within(v);
-  for (int i = 0; i < 4; ++i) pixels[i] = (float_lanes)v[i];
+  transpose_within(pixels);
 }
 #else
 UNWARP_INLINE void join_planes(float_lanes (&planes)[4]) { transpose<float>(planes); }

@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 
 _PLAIN = (Tensor, nn.Parameter)
 
@@ -19,3 +20,11 @@ def eager(*tensors: Tensor) -> bool:
             return False
     modes: int = torch._C._len_torch_dispatch_stack()  # pyright: ignore
     return modes == 0 and torch._C._functorch.peek_interpreter_stack() is None  # pyright: ignore
+
+
+def transformed() -> bool:
+    """Whether forward-mode differentiation or a `torch.func` transform is under way."""
+    if torch.compiler.is_compiling():
+        return False
+    level = int(forward_ad._current_level)  # pyright: ignore
+    return level >= 0 or torch._C._functorch.peek_interpreter_stack() is not None  # pyright: ignore

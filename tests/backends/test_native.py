@@ -10,14 +10,13 @@ from torch import Tensor
 
 import unwarp
 from support.generators import generator, image, off_lattice_grid
-from support.native_cases import NATIVE, assert_same, evaluate, sampling
+from support.native_cases import NATIVE, assert_same, evaluate, needs_native, sampling
 from support.tolerances import assert_matches
 from unwarp.backends import Case, Sampling
 from unwarp.kernels import Linear, resolve
 from unwarp.padding import MODES
 
-# UNWARP_REQUIRE_BACKENDS, which CI sets, turns this skip into a refusal to start.
-pytestmark = pytest.mark.skipif(NATIVE.missing() is not None, reason=f"native is missing: {NATIVE.missing()}")
+pytestmark = needs_native
 
 KERNELS = ("nearest", "bilinear", "bicubic")
 SIZES = {1: ((1,), (7,), (63,)), 2: ((1, 7), (7, 1), (63, 17)), 3: ((1, 2, 3), (7, 6, 5), (3, 17, 9))}

@@ -7,13 +7,12 @@ import torch
 
 import unwarp
 from support.generators import generator, image
+from support.native_cases import needs_native
 from support.tolerances import assert_matches, assert_same
 from unwarp import kernels, padding
 from unwarp.backends import native_antialias
-from unwarp.backends.native import Native
 
-# UNWARP_REQUIRE_BACKENDS, which CI sets, turns this skip into a refusal to start.
-pytestmark = pytest.mark.skipif(Native().missing() is not None, reason=f"native is missing: {Native().missing()}")
+pytestmark = needs_native
 
 MAPS = {
     "shrink": [[2.9, 0.7, 0.1], [-0.8, 3.1, -0.2]],

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from support.generators import generator, image, off_lattice_grid
-from support.native_cases import NATIVE, assert_same, evaluate, sampling
+from support.native_cases import NATIVE, assert_same, evaluate, needs_native, sampling
 from support.tolerances import assert_matches
 
-pytestmark = pytest.mark.skipif(NATIVE.missing() is not None, reason=f"native is missing: {NATIVE.missing()}")
+pytestmark = needs_native
 
 SIZE = (50, 60)  # its box is never too large for scratch memory
 OUT = (17, 70)  # blocks at the right and the lower edge are smaller

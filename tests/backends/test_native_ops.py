@@ -6,6 +6,7 @@ from torch.autograd import forward_ad
 
 import unwarp
 from support.generators import generator, image, off_lattice_grid
+from support.native_cases import needs_native
 from support.tolerances import assert_matches
 from unwarp.backends import Sampling
 from unwarp.backends.native import Native
@@ -13,7 +14,7 @@ from unwarp.backends.reference import Reference
 from unwarp.kernels import Cubic, resolve
 
 NATIVE, REFERENCE = Native(), Reference()
-pytestmark = pytest.mark.skipif(NATIVE.missing() is not None, reason=f"native is missing: {NATIVE.missing()}")
+pytestmark = needs_native
 
 SAMPLING = (1, 0.0, 0, None, False)
 NAMES = ("sample_grid", "warp_matrix", "warp_basis")

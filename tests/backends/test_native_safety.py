@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 import torch
 
+from support.native_cases import needs_native
 from unwarp.backends import Sampling
 from unwarp.backends.native import Native
 from unwarp.backends.reference import Reference
 from unwarp.kernels import resolve
 from unwarp.padding import MODES
 
-pytestmark = pytest.mark.skipif(Native().missing() is not None, reason=f"native is missing: {Native().missing()}")
+pytestmark = needs_native
 
 WILD = (float("nan"), float("inf"), float("-inf"), 1e38, -1e38, 2.0**31, -(2.0**31), 2.0**30, 1e9, -0.5, 1e-45)
 

@@ -1,5 +1,6 @@
 """One op on the C++ ops and on the reference: output and gradients side by side."""
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -11,6 +12,9 @@ from unwarp.backends.reference import Reference
 from unwarp.kernels import resolve
 
 NATIVE, REFERENCE = Native(), Reference()
+
+# UNWARP_REQUIRE_BACKENDS, which CI sets, turns this skip into a refusal to start.
+needs_native = pytest.mark.skipif(NATIVE.missing() is not None, reason=f"native is missing: {NATIVE.missing()}")
 
 
 def sampling(kernel: str, mode: str, *, align_corners: bool = False, channels: int = 3) -> Sampling:

@@ -40,6 +40,10 @@ _TABLE: dict[tuple[str, torch.dtype], Tolerance] = {
     ),
     ("interpol spline", torch.float64): Tolerance(1e-6, 0, "torch-interpol cuts its recursions short at 1e-13 to 1e-6"),
     ("opencv", torch.float32): Tolerance(2e-5, 2e-5, "weights from a float32 table, in Lanczos from rounded sines"),
+    ("followed", torch.float32): Tolerance(
+        2e-5, 2e-5, "particles go 4e-6 beyond a face before they change simplices, in directions that rounding decides"
+    ),
+    ("followed", torch.float64): Tolerance(1e-9, 1e-9, "the same, 1e-9"),
     ("rounded", torch.float16): Tolerance(1e-7, 2**-10, "half has 11 bits: the float32 result rounded once, to an ulp"),
     ("rounded", torch.bfloat16): Tolerance(1e-7, 2**-7, "bfloat16 has 8 bits: the float32 result rounded once"),
     ("difference", torch.float64): Tolerance(

@@ -6,9 +6,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd import forward_ad
 
 from unwarp import padding
+from unwarp._eager import transformed
 from unwarp._typing import Float, Shaped
 from unwarp.backends import native_ops
 from unwarp.backends.base import Case, Sampling
@@ -114,14 +114,6 @@ def _described(kernel: AbstractKernel) -> str:
     """The kernel's name; its class where that only inherits the name."""
     inherited = any(kernel.name == known.name for known in native_ops.KERNELS)
     return type(kernel).__name__ if inherited else kernel.name
-
-
-def transformed() -> bool:
-    """Whether forward-mode differentiation or a `torch.func` transform is under way."""
-    if torch.compiler.is_compiling():
-        return False
-    level = int(forward_ad._current_level)  # pyright: ignore
-    return level >= 0 or torch._C._functorch.peek_interpreter_stack() is not None  # pyright: ignore
 
 
 def _wide_enough(theta: Tensor, image: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from unwarp._eager import eager
 from unwarp._typing import Float, Shaped
-from unwarp.backends import native_antialias, native_ops
+from unwarp.backends import native_antialias, native_field, native_ops
 from unwarp.backends.base import Case, Sampling
 from unwarp.backends.fused import AbstractFused
 
@@ -30,6 +30,7 @@ def _loading_failure() -> str | None:
     native_ops.register("unwarp")
     if native_antialias.built():
         native_ops.register_antialiased("unwarp")
+    native_field.register("unwarp")
     return None
 
 

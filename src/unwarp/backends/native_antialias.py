@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from unwarp import coordinates
+from unwarp._eager import transformed
 from unwarp._typing import Float, Shaped
 from unwarp.backends import jacobian as jacobians
 from unwarp.backends.base import Case, Sampling
-from unwarp.backends.fused import options_of, transformed
+from unwarp.backends.fused import options_of
 from unwarp.backends.reference import Reference
 from unwarp.kernels import Cubic, Linear
 

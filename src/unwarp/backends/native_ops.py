@@ -25,7 +25,7 @@ _BelowAutograd: Any = torch._C._AutoDispatchBelowAutograd  # pyright: ignore
 """Within it the dispatcher goes straight to the implementation."""
 
 
-class _Context(Protocol):
+class Context(Protocol):
     """What torch hands from the forward to the backward pass."""
 
     options: list[Any]
@@ -72,13 +72,13 @@ def differentiated(namespace: str, name: str) -> Callable[..., Tensor]:
         """One call of the op."""
 
         @staticmethod
-        def forward(ctx: _Context, *inputs: Tensor) -> Tensor:
+        def forward(ctx: Context, *inputs: Tensor) -> Tensor:
             save(ctx, inputs, inputs[0])
             with _BelowAutograd():
                 return op(*inputs)
 
         @staticmethod
-        def backward(ctx: _Context, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        def backward(ctx: Context, *grads: Tensor) -> tuple[Tensor | None, ...]:
             return backward(adjoint, ctx, grads[0])
 
     # Function.apply itself looks for surroundings first.
@@ -148,54 +148,54 @@ def _fake_backward(grad: Tensor, image: Tensor, theta: Tensor, *arguments: objec
     return grad_image, theta.new_empty(theta.shape if theta_needed else (0,))
 
 
-def _save_grid(ctx: _Context, inputs: tuple[Any, ...], output: Tensor) -> None:
+def _save_grid(ctx: Context, inputs: tuple[Any, ...], output: Tensor) -> None:
     del output
     image, grid, *ctx.options = inputs
     ctx.save_for_backward(image, grid)
 
 
-def _grid_backward(op: BackwardOp, ctx: _Context, grad: Tensor) -> tuple[Tensor | None, ...]:
+def _grid_backward(op: BackwardOp, ctx: Context, grad: Tensor) -> tuple[Tensor | None, ...]:
     image, grid = ctx.saved_tensors
     scale, *sampling = ctx.options
 
     def reference(image: Tensor, grid: Tensor) -> Tensor:
         return _REFERENCE.sample_grid(image, grid, scale, _sampling(sampling))
 
-    found = _gradients(ctx, grad, (image, grid), (scale, *sampling), op, reference)
+    found = gradients(ctx, grad, (image, grid), (scale, *sampling), op, reference)
     return *found, *(None,) * len(ctx.options)
 
 
-def _save_matrix(ctx: _Context, inputs: tuple[Any, ...], output: Tensor) -> None:
+def _save_matrix(ctx: Context, inputs: tuple[Any, ...], output: Tensor) -> None:
     del output
     image, matrix, *ctx.options = inputs
     ctx.save_for_backward(image, matrix)
 
 
-def _matrix_backward(op: BackwardOp, ctx: _Context, grad: Tensor) -> tuple[Tensor | None, ...]:
+def _matrix_backward(op: BackwardOp, ctx: Context, grad: Tensor) -> tuple[Tensor | None, ...]:
     image, matrix = ctx.saved_tensors
     size, *sampling = ctx.options
 
     def reference(image: Tensor, matrix: Tensor) -> Tensor:
         return _REFERENCE.warp_matrix(image, matrix, size, _sampling(sampling))
 
-    found = _gradients(ctx, grad, (image, matrix), sampling, op, reference)
+    found = gradients(ctx, grad, (image, matrix), sampling, op, reference)
     return *found, *(None,) * len(ctx.options)
 
 
-def _save_basis(ctx: _Context, inputs: tuple[Any, ...], output: Tensor) -> None:
+def _save_basis(ctx: Context, inputs: tuple[Any, ...], output: Tensor) -> None:
     del output
     image, coefficients, basis, *ctx.options = inputs
     ctx.save_for_backward(image, coefficients, basis)
 
 
-def _basis_backward(op: BackwardOp, ctx: _Context, grad: Tensor) -> tuple[Tensor | None, ...]:
+def _basis_backward(op: BackwardOp, ctx: Context, grad: Tensor) -> tuple[Tensor | None, ...]:
     image, coefficients, basis = ctx.saved_tensors
     ratio, size, *sampling = ctx.options
 
     def reference(image: Tensor, coefficients: Tensor) -> Tensor:
         return _REFERENCE.warp_basis(image, coefficients, basis, ratio, size, _sampling(sampling))
 
-    found = _gradients(ctx, grad, (image, coefficients), (basis, ratio, *sampling), op, reference)
+    found = gradients(ctx, grad, (image, coefficients), (basis, ratio, *sampling), op, reference)
     return *found, *(None,) * (len(ctx.options) + 1)
 
 
@@ -207,8 +207,8 @@ _FORMULAS = {
 """Of each op: shape of the result, what the backward pass keeps, the backward pass."""
 
 
-def _gradients(
-    ctx: _Context,
+def gradients(
+    ctx: Context,
     grad: Tensor,
     inputs: tuple[Tensor, Tensor],
     options: Sequence[Any],

@@ -9,8 +9,8 @@ from unwarp import coordinates
 from unwarp._typing import Float
 from unwarp.errors import OptionError
 from unwarp.transforms.base import AbstractDisplacement, Kind
+from unwarp.transforms.integration import follow
 from unwarp.transforms.tessellation import node_positions
-from unwarp.transforms.trajectory import follow
 from unwarp.transforms.velocity_space import inner_nodes, ring_weights, velocity_basis
 
 

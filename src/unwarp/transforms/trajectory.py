@@ -15,6 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from unwarp._eager import eager
 from unwarp._typing import Float
 from unwarp.transforms.lattice import gather_nodes
 from unwarp.transforms.tessellation import locate
@@ -53,11 +54,18 @@ def follow(
     moved = torch.zeros_like(start)
     left = torch.ones_like(start[..., 0])
     for stage in range(stages):
+        if _arrived(left):
+            break
         series = _expand(velocities, start + moved, boxes)
         step = _time_in_simplex(series, left, may_leave=stage < stages - 1)
         moved = moved + _evaluate(series.moved, step[..., None])
         left = left - step
     return moved
+
+
+def _arrived(left: Float[Tensor, "*batch points"]) -> bool:
+    """Whether no particle has time left; what traces, sees no numbers and goes through all stages."""
+    return eager(left) and not bool((left > 0).any())
 
 
 def _expand(

@@ -1,0 +1,11 @@
+// Particles in a velocity field, for x86 processors with AVX-512 (F, BW, DQ, VL). Compiled with these instructions.
+#ifdef UNWARP_X86
+#include "follow.h"
+
+namespace unwarp {
+const FieldEngine& field_avx512() {
+  static const FieldEngine engine{field_scratch, field_forward, field_backward};
+  return engine;
+}
+}  // namespace unwarp
+#endif

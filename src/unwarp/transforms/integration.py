@@ -1,0 +1,41 @@
+"""Which code follows particles through a velocity field: a compiled op where there is one, or the series themselves."""
+
+from collections.abc import Callable, Sequence
+from typing import TypeAlias, cast
+
+import torch
+from torch import Tensor
+
+from unwarp._eager import transformed
+from unwarp._typing import Float
+from unwarp.transforms import trajectory
+
+Op: TypeAlias = Callable[[Tensor, Tensor, Sequence[int], int], Tensor]
+"""``(B, nodes, D)`` velocities, ``(B, P, D)`` points, boxes, stages -> ``(B, P, D)``, with its own derivative."""
+
+_OPS: dict[str, Op] = {}
+
+
+def provide(device: str, op: Op) -> None:
+    """Use an op for tensors on one type of device. `unwarp.backends` does, when it is imported."""
+    _OPS[device] = op
+
+
+def follow(
+    velocities: Float[Tensor, "*#batch nodes D"],
+    points: Float[Tensor, "*#batch points D"],
+    boxes: Sequence[int],
+    stages: int,
+) -> Float[Tensor, "*batch points D"]:
+    """By how much particles are moved in time 1: see `trajectory.follow`.
+
+    Forward mode and `torch.func` see the series, and so do exported graphs: other programs do not know the op.
+    """
+    op = _OPS.get(points.device.type)
+    exporting = torch.compiler.is_exporting() or torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
+    if op is None or exporting or transformed() or 0 in points.shape:
+        return trajectory.follow(velocities, points, boxes, stages)
+    batch = cast("torch.Size", torch.broadcast_shapes(velocities.shape[:-2], points.shape[:-2]))
+    field = velocities.expand(*batch, *velocities.shape[-2:]).reshape(-1, *velocities.shape[-2:])
+    start = points.expand(*batch, *points.shape[-2:]).reshape(-1, *points.shape[-2:])
+    return op(field, start, boxes, stages).reshape(*batch, *points.shape[-2:])
