@@ -8,156 +8,10 @@
 // continuous; a little behind it the velocities differ a little, and l changes by what that time is worth.
 #pragma once
 
-#include "simplex.h"
+#include "crossing.h"
 
 namespace unwarp {
 namespace {
-
-template <class A> struct Precision;
-template <> struct Precision<float> {
-  static constexpr int terms = 10;
-  static constexpr float beyond = 4e-6f;  // how far, in weight, a particle goes beyond a face to be found behind it
-  static constexpr int rule = 5;
-  static constexpr double place[3] = {0, 0.5384693101056831, 0.9061798459386640};
-  static constexpr double weight[3] = {0.5688888888888889, 0.4786286704993665, 0.2369268850561891};
-};
-template <> struct Precision<double> {
-  static constexpr int terms = 17;
-  static constexpr double beyond = 1e-9;
-  static constexpr int rule = 8;
-  static constexpr double place[4] = {0.1834346424956498, 0.5255324099163290, 0.7966664774136267, 0.9602898564975363};
-  static constexpr double weight[4] = {0.3626837833783620, 0.3137066458778873, 0.2223810344533745, 0.1012285362903763};
-};
-
-constexpr int search_terms = 6;   // enough for a root that one Newton step on the whole series makes exact
-constexpr int iterations = 5, turn_iterations = 2;
-
-template <class A> UNWARP_INLINE bool any_lane(Indices<A> v) { return !all_lanes<A>(v == 0); }
-
-// A polynomial of N coefficients, and its derivative.
-template <class A, int N> UNWARP_INLINE Real<A> value(const Real<A>* c, Real<A> t) {
-  Real<A> total = c[N - 1];
-  for (int k = N - 2; k >= 0; --k) total = total * t + c[k];
-  return total;
-}
-template <class A, int N> UNWARP_INLINE Real<A> slope(const Real<A>* c, Real<A> t) {
-  Real<A> total = c[N - 1] * static_cast<A>(N - 1);
-  for (int k = N - 2; k >= 1; --k) total = total * t + c[k] * static_cast<A>(k);
-  return total;
-}
-template <class A, int N> UNWARP_INLINE Real<A> bend(const Real<A>* c, Real<A> t) {
-  Real<A> total = c[N - 1] * static_cast<A>((N - 1) * (N - 2));
-  for (int k = N - 2; k >= 2; --k) total = total * t + c[k] * static_cast<A>(k * (k - 1));
-  return total;
-}
-
-template <class A> UNWARP_INLINE Real<A> steep(Real<A> slope) {
-  return magnitude<A>(slope) < static_cast<A>(1e-9) ? splat<A>(-1) : slope;
-}
-
-// The field around the particles of a vector, and their way in it: way[k] belongs to t^(k + 1).
-template <class A, int D> struct Around {
-  static constexpr int terms = Precision<A>::terms;
-  Simplex<A, D> simplex;
-  Real<A> matrix[D][D];
-  Real<A> way[terms][D];
-  Real<A> rate;
-};
-
-template <class A, int D> UNWARP_INLINE void expand(const Field& p, const A* velocities, const Real<A>* x, Around<A, D>& a) {
-  locate<A, D>(p, x, a.simplex);
-  for (int d = 0; d < D; ++d) {
-    a.way[0][d] = Real<A>{};
-    for (int e = 0; e < D; ++e) a.matrix[d][e] = Real<A>{};
-  }
-  for (int i = 0; i <= D; ++i) {
-    for (int d = 0; d < D; ++d) {
-      Real<A> corner;
-      for (int l = 0; l < Lanes<A>::count; ++l) corner[l] = velocities[int64_t{a.simplex.node[i][l]} * D + d];
-      a.way[0][d] += a.simplex.weight[i] * corner;
-      for (int e = 0; e < D; ++e) a.matrix[d][e] += corner * a.simplex.slope[i][e];
-    }
-  }
-  for (int k = 1; k < Around<A, D>::terms; ++k) {
-    for (int d = 0; d < D; ++d) {
-      Real<A> next{};
-      for (int e = 0; e < D; ++e) next += a.matrix[d][e] * a.way[k - 1][e];
-      a.way[k][d] = next * static_cast<A>(1.0 / (k + 1));
-    }
-  }
-  a.rate = Real<A>{};
-  for (int d = 0; d < D; ++d) {
-    Real<A> row{};
-    for (int e = 0; e < D; ++e) row += magnitude<A>(a.matrix[d][e]);
-    a.rate = most<A>(a.rate, row);
-  }
-}
-
-template <class A, int D> UNWARP_INLINE void displacement(const Around<A, D>& a, Real<A> t, Real<A>* moved) {
-  for (int d = 0; d < D; ++d) {
-    Real<A> total = a.way[Around<A, D>::terms - 1][d];
-    for (int k = Around<A, D>::terms - 2; k >= 0; --k) total = total * t + a.way[k][d];
-    moved[d] = total * t;
-  }
-}
-
-// When a series is lowest before `end`: in between if it falls first and rises later (a particle may leave and come back).
-template <class A> UNWARP_INLINE Real<A> lowest(const Real<A>* c, Real<A> end) {
-  Real<A> falls = -c[1], rises = slope<A, search_terms>(c, end);
-  auto turns = (falls > 0) & (rises > 0);
-  if (!any_lane<A>(turns)) return end;
-  Real<A> t = end * falls / (turns ? falls + rises : splat<A>(1));
-  for (int i = 0; i < turn_iterations; ++i) {
-    t -= slope<A, search_terms>(c, t) / steep<A>(bend<A, search_terms>(c, t));
-    t = least<A>(most<A>(t, Real<A>{}), end);
-  }
-  return turns ? t : end;
-}
-
-// The first time before `late`, where the series is negative, at which it is zero.
-template <class A> UNWARP_INLINE Real<A> root(const Real<A>* c, Real<A> late) {
-  Real<A> early{}, straight = c[0] / -steep<A>(c[1]);
-  Real<A> t = (straight > 0) & (straight < late) ? straight : late;
-  for (int i = 0; i < iterations; ++i) {
-    Real<A> here = value<A, search_terms>(c, t);
-    auto before = here > 0;
-    early = before ? t : early;
-    late = before ? late : t;
-    Real<A> newton = t - here / steep<A>(slope<A, search_terms>(c, t));
-    t = (newton >= early) & (newton <= late) ? newton : (early + late) / 2;
-  }
-  return t;
-}
-
-// Until the particles leave their simplices, their time is over, or the series would need more terms; and the face
-// through which they leave, or -1.
-template <class A, int D> UNWARP_INLINE Real<A> time_in_simplex(const Around<A, D>& a, Real<A> left, bool may_leave, Indices<A>& face) {
-  constexpr int count = Around<A, D>::terms + 1;
-  Real<A> longest = least<A>(left, 1 / most<A>(a.rate, splat<A>(static_cast<A>(1e-3))));
-  face = splat_index<A>(-1);
-  if (!may_leave) return longest;
-  Real<A> found = longest, crossed[count] = {};
-  for (int i = 0; i <= D; ++i) {
-    Real<A> weight[count];
-    weight[0] = a.simplex.weight[i] + Precision<A>::beyond;
-    for (int k = 1; k < count; ++k) {
-      weight[k] = Real<A>{};
-      for (int d = 0; d < D; ++d) weight[k] += a.simplex.slope[i][d] * a.way[k - 1][d];
-    }
-    Real<A> late = lowest<A>(weight, longest);
-    auto leaves = value<A, count>(weight, late) < 0;
-    if (!any_lane<A>(leaves)) continue;
-    Real<A> t = root<A>(weight, late);
-    auto first = leaves & (t < found);
-    found = first ? t : found;
-    face = first ? splat_index<A>(i) : face;
-    for (int k = 0; k < count; ++k) crossed[k] = first ? weight[k] : crossed[k];
-  }
-  Real<A> exact = found - value<A, count>(crossed, found) / steep<A>(slope<A, count>(crossed, found));
-  auto trusted = (found < longest) & (exact > 0) & (exact < longest);
-  face = trusted ? face : splat_index<A>(-1);
-  return trusted ? exact : found;
-}
 
 // Where a vector of particles was at the start of each stage, for how long, and through which face it left: to go back
 // the way it came.
@@ -217,13 +71,26 @@ template <class A, int D> void follow_part(const Field& p, int64_t item) {
   }
 }
 
+// Gauss's rule on -1..1, its places and weights from the middle outwards. What is integrated changes by e^2 at most.
+template <class A> struct Gauss;
+template <> struct Gauss<float> {
+  static constexpr int count = 5;
+  static constexpr double place[3] = {0, 0.5384693101056831, 0.9061798459386640};
+  static constexpr double weight[3] = {0.5688888888888889, 0.4786286704993665, 0.2369268850561891};
+};
+template <> struct Gauss<double> {
+  static constexpr int count = 8;
+  static constexpr double place[4] = {0.1834346424956498, 0.5255324099163290, 0.7966664774136267, 0.9602898564975363};
+  static constexpr double weight[4] = {0.3626837833783620, 0.3137066458778873, 0.2223810344533745, 0.1012285362903763};
+};
+
 // What goes back along a way: the gradient of the position, and of the time that is left, which stays the same.
 template <class A, int D> struct Adjoint {
   Real<A> position[D], time;
   Indices<A> arrived;  // whether the lane has been on its way
 };
 
-// The change of the gradient where a way leaves a simplex, from the velocity `after` the stage.
+// The change of the gradient at the end of a stage, where it is a face: what a later moment of leaving would be worth.
 template <class A, int D> UNWARP_INLINE void cross(const Around<A, D>& around, const Stage<A, D>& stage, Adjoint<A, D>& adjoint) {
   Real<A> moved[D], worth{}, rate{}, normal[D];
   displacement<A, D>(around, stage.time, moved);
@@ -262,13 +129,12 @@ UNWARP_INLINE void stage_adjoint(const Field& p, const A* velocities, const Stag
   for (int d = 0; d < D; ++d) grad[d] = value<A, terms + 1>(back[d], stage.time);
   if (sums == nullptr) return;
   Real<A> total[D + 1][D] = {};
-  for (int q = 0; q < Precision<A>::rule; ++q) {
-    constexpr int rule = Precision<A>::rule, middle = rule / 2;
-    int from_middle = q < middle ? middle - 1 - q : q - middle;  // of an even rule
-    if (rule % 2 == 1) from_middle = q < middle ? middle - q : q - middle;
-    double side = q < middle ? -Precision<A>::place[from_middle] : Precision<A>::place[from_middle];
+  for (int q = 0; q < Gauss<A>::count; ++q) {
+    constexpr int odd = Gauss<A>::count % 2, middle = Gauss<A>::count / 2;
+    int outwards = q < middle ? middle - 1 - q + odd : q - middle;
+    double side = q < middle ? -Gauss<A>::place[outwards] : Gauss<A>::place[outwards];
     Real<A> time = stage.time * static_cast<A>((1 + side) / 2), moved[D], here[D];
-    Real<A> share = stage.time * static_cast<A>(Precision<A>::weight[from_middle] / 2);
+    Real<A> share = stage.time * static_cast<A>(Gauss<A>::weight[outwards] / 2);
     displacement<A, D>(around, time, moved);
     for (int d = 0; d < D; ++d) here[d] = share * value<A, terms + 1>(back[d], stage.time - time);
     for (int i = 0; i <= D; ++i) {

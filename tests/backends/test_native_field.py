@@ -143,7 +143,7 @@ def test_opcheck():
 
 @pytest.mark.parametrize("ndim", [1, 2, 3])
 def test_gradcheck_twice(ndim):
-    transform = Diffeomorphic((2,) * ndim, ndim=ndim, stages=6).double()
+    transform = Diffeomorphic((2,) * ndim if ndim < 3 else (1, 1, 1), ndim=ndim, stages=6).double()
     theta = 0.2 * torch.randn(transform.theta_shape, generator=generator(0), dtype=torch.float64)
     points = points_inside(ndim, 3)
     torch.autograd.gradcheck(transform, (theta.requires_grad_(), points.requires_grad_()))
