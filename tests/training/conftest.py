@@ -21,10 +21,10 @@ CPU = torch.device("cpu")
 def make_module():
     """A small ST-CNN with the weights of a seed."""
 
-    def make(*, seed=0, lr=0.003, width=4, transform="affine"):
+    def make(*, seed=0, lr=0.003, width=4, transform="affine", hidden="adamw"):
         torch.manual_seed(seed)
         model = st_cnn((28, 28), transform=transform, width=width)
-        return ClassificationModule(model, partial(modern, lr=lr), about={"made": "by a test"})
+        return ClassificationModule(model, partial(modern, lr=lr, hidden=hidden), about={"made": "by a test"})
 
     return make
 

@@ -53,13 +53,15 @@ def test_another_seed_gives_another_run(run, tmp_path, make_module, make_data, f
     assert not same(module.model.state_dict(), other.model.state_dict())
 
 
-def test_resumed_run_equals_the_uninterrupted_one(run, tmp_path, make_module, make_data, fit_small):
-    _, module, outcome = run
+@pytest.mark.parametrize("hidden", ["adamw", "muon"])
+def test_resumed_run_equals_the_uninterrupted_one(hidden, tmp_path, make_module, make_data, fit_small):
+    module = make_module(hidden=hidden)
+    outcome = fit_small(module, make_data(), tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
-        fit_small(make_module(), make_data(training=KilledInTheSecondEpoch), tmp_path)
+        fit_small(make_module(hidden=hidden), make_data(training=KilledInTheSecondEpoch), tmp_path)
     last = tmp_path / "checkpoints" / "last.ckpt"
     assert read_checkpoint(last).epoch == 1
-    resumed = make_module(seed=5)  # its weights come from the checkpoint
+    resumed = make_module(seed=5, hidden=hidden)  # its weights come from the checkpoint
     again = fit_small(resumed, make_data(), tmp_path, resume=last)
     assert same(module.model.state_dict(), resumed.model.state_dict())
     assert figures(again.history) == figures(outcome.history)

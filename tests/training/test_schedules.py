@@ -3,6 +3,7 @@ from torch import nn
 from torch.optim import SGD, AdamW
 
 from unwarp.models import CNN, st_cnn
+from unwarp.training.muon import MuonWithAdamW
 from unwarp.training.schedules import modern, published
 
 
@@ -35,6 +36,13 @@ def test_modern_rises_then_falls_to_zero():
     assert seen[55] == pytest.approx(0.05)
     assert seen[10:] == sorted(seen[10:], reverse=True)
     assert seen[100] == pytest.approx(0, abs=1e-12)
+
+
+def test_muon_takes_the_hidden_layers_at_the_same_rates():
+    muon, adamw = (modern(st_cnn((28, 28), width=32), 10, lr=0.1, hidden=name).optimiser for name in ("muon", "adamw"))
+    assert isinstance(muon, MuonWithAdamW)
+    assert isinstance(adamw, AdamW)
+    assert [group["lr"] for group in muon.param_groups] == [group["lr"] for group in adamw.param_groups]
 
 
 def test_resumed_beyond_its_end_the_rate_stays_zero():
