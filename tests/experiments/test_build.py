@@ -1,9 +1,13 @@
 import pytest
 import torch
+from torch.optim import SGD, AdamW
 
 from unwarp.errors import DataError, OptionError
-from unwarp.experiments.build import build_data, build_epochs, build_model, build_module, build_precision
+from unwarp.experiments.build import build_data, build_epochs, build_model, build_module, build_plan, build_precision
+from unwarp.experiments.config import TrainingConfig
 from unwarp.experiments.experiment import choose
+from unwarp.models import CNN
+from unwarp.training.muon import MuonWithAdamW
 from unwarp.training.precision import Precision
 
 CPU = torch.device("cpu")
@@ -98,3 +102,11 @@ def test_penalties_reach_the_module():
 def test_penalties_without_something_to_penalise(name, message):
     with pytest.raises(OptionError, match=message):
         module_of(name, "training.outside_penalty=1")
+
+
+@pytest.mark.parametrize(("recipe", "optimiser"), [("modern", AdamW), ("muon", MuonWithAdamW), ("published", SGD)])
+def test_each_recipe_has_its_optimiser(recipe, optimiser):
+    config = TrainingConfig(recipe=recipe, lr=0.01, warmup=0.0)
+    plan = build_plan(config)(CNN((28, 28), width=4), 10)
+    assert type(plan.optimiser) is optimiser
+    assert plan.optimiser.param_groups[0]["lr"] == pytest.approx(0.01)
