@@ -168,4 +168,5 @@ def build_plan(config: TrainingConfig) -> Callable[[nn.Module, int], Plan]:
         warmup=config.warmup,
         localiser_lr_scale=config.localiser_lr_scale,
         regression_lr_scale=config.regression_lr_scale,
+        hidden="muon" if config.recipe == "muon" else "adamw",
     )

@@ -111,15 +111,16 @@ class TrainingConfig:
     """How to train.
 
     Attributes:
-        recipe: ``modern`` is AdamW with warm-up and cosine decay, ``published`` the paper's plain SGD in stages.
+        recipe: ``modern`` is AdamW with warm-up and cosine decay, ``muon`` the same with Muon for the weights of hidden
+            layers, ``published`` the paper's plain SGD in stages.
         epochs: passes over the training digits.
         steps: training steps instead of epochs, rounded up to whole epochs; 0 counts epochs.
         lr: highest learning rate.
-        weight_decay: of AdamW.
-        warmup: share of the steps in which the learning rate of ``modern`` rises.
+        weight_decay: not of ``published``.
+        warmup: share of the steps in which the learning rate rises, not of ``published``.
         localiser_lr_scale: factor on the learning rate of the localiser.
-        regression_lr_scale: further factor on that of the localiser's last layer, of ``modern`` alone.
-        label_smoothing: share of each label that is spread over all classes, of ``modern`` alone.
+        regression_lr_scale: further factor on that of the localiser's last layer, not of ``published``.
+        label_smoothing: share of each label that is spread over all classes, not of ``published``.
         clip: largest norm of the gradient, which longer ones are scaled to; 0 does not clip.
         outside_penalty: weight in the loss of samples outside the image; this one and the next three: `ThetaPenalty`.
         identity_penalty: weight of theta's distance from the identity.
@@ -130,7 +131,7 @@ class TrainingConfig:
         device: ``auto`` takes a GPU if there is one.
     """
 
-    recipe: Literal["modern", "published"] = "modern"
+    recipe: Literal["modern", "muon", "published"] = "modern"
     epochs: int = 20
     steps: int = 0
     lr: float = 0.003

@@ -1,13 +1,14 @@
 """Optimisers with the learning-rate schedule that belongs to them: the paper's, and one that needs far fewer steps."""
 
 import math
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from torch import nn
 from torch.optim import SGD, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, StepLR
 
 from unwarp.nn import parameter_groups
+from unwarp.training.muon import MuonWithAdamW
 from unwarp.training.theta_probe import transformers
 
 __all__ = ["Plan", "modern", "published"]
@@ -48,6 +49,7 @@ def modern(
     warmup: float = 0.05,
     localiser_lr_scale: float = 1.0,
     regression_lr_scale: float = 1.0,
+    hidden: Literal["adamw", "muon"] = "adamw",
 ) -> Plan:
     """AdamW with a linear warm-up and a cosine decay to zero: as good in tens of epochs as SGD in hundreds.
 
@@ -62,10 +64,11 @@ def modern(
         warmup: share of the steps in which the learning rate rises linearly.
         localiser_lr_scale: factor on the learning rate of the localisers.
         regression_lr_scale: further factor on that of their regression layers.
+        hidden: what takes the weights of hidden layers; ``"muon"`` needs fewer epochs, see `MuonWithAdamW`.
     """
     rising = max(1, round(warmup * steps))
     groups = _groups(model, lr, localiser_lr_scale, regression_lr_scale)
-    optimiser = AdamW(groups, lr, weight_decay=weight_decay)
+    optimiser = (MuonWithAdamW if hidden == "muon" else AdamW)(groups, lr, weight_decay=weight_decay)
     return Plan(optimiser, LambdaLR(optimiser, lambda step: _warmup_cosine(step, rising, steps)))
 
 
