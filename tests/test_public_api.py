@@ -166,6 +166,7 @@ PUBLIC = {
     "unwarp.training.fit": ["Outcome", "fit", "test_error"],
     "unwarp.training.module": ["ClassificationModule"],
     "unwarp.training.reading_module": ["ReadingModule", "ctc"],
+    "unwarp.training.muon": ["MuonWithAdamW"],
     "unwarp.training.schedules": ["Plan", "modern", "published"],
     "unwarp.training.theta_statistics": ["ThetaStatistics"],
 }
