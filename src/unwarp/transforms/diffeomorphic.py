@@ -105,5 +105,6 @@ class Diffeomorphic(AbstractDisplacement):
         return f"tessellation={self.boxes}, ndim={self.ndim}, {constraints}"
 
     def _node_velocities(self, theta: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch nodes D"]:
-        inner = (theta @ self.basis_vectors.to(theta).mT).reshape(*theta.shape[:-1], -1, self.ndim)
+        nodes = len(self.basis_vectors) // self.ndim
+        inner = (theta @ self.basis_vectors.to(theta).mT).reshape(*theta.shape[:-1], nodes, self.ndim)
         return self.ring.to(theta) @ inner

@@ -33,7 +33,7 @@ def follow(
     """
     op = _OPS.get(points.device.type)
     exporting = torch.compiler.is_exporting() or torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
-    if op is None or exporting or transformed() or 0 in points.shape:
+    if op is None or exporting or transformed() or 0 in (*velocities.shape, *points.shape):
         return trajectory.follow(velocities, points, boxes, stages)
     batch = cast("torch.Size", torch.broadcast_shapes(velocities.shape[:-2], points.shape[:-2]))
     field = velocities.expand(*batch, *velocities.shape[-2:]).reshape(-1, *velocities.shape[-2:])
