@@ -34,6 +34,7 @@ def test_values_read_back():
         ("model.transform=affine", "expected none for fcn, cnn, cnn-3d, sequence-cnn, crnn and a transform"),
         ("model.transform=afine", "Did you mean 'affine'"),
         ("model.pooling=2", "model.pooling: expected 1 for cnn"),
+        ("model.output=28", "model.output: expected 0 for cnn"),
         ("model.width=0", "model.width: expected at least 1"),
         ("model.control=1", "model.control: expected at least 2"),
     ],

@@ -26,3 +26,12 @@ def test_localiser_learns_from_the_classifier():
     model = st_cnn((28, 28), width=8)
     F.cross_entropy(model(torch.rand(8, 1, 28, 28)), torch.arange(8)).backward()
     assert model.transformer.regression.weight.grad.abs().max() > 0
+
+
+@pytest.mark.parametrize("build", [st_cnn, st_fcn])
+def test_transformer_may_sample_another_size(build):
+    model = build((42, 42), output_size=(28, 26), width=8)
+    images = torch.rand(2, 1, 42, 42)
+    seen = F.interpolate(images, (28, 26), mode="bilinear", align_corners=False)
+    torch.testing.assert_close(model.transformer(images), seen, rtol=0, atol=1e-5)
+    torch.testing.assert_close(model(images), model.classifier(seen), rtol=0, atol=1e-5)

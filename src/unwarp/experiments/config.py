@@ -14,6 +14,9 @@ __all__ = ["DataConfig", "ExperimentConfig", "ModelConfig", "TrainingConfig"]
 PLAIN = ("fcn", "cnn", "cnn-3d", "sequence-cnn", "crnn")
 """Networks without a transformer."""
 
+SIZED = ("st-fcn", "st-cnn")
+"""Networks whose transformer can sample an image of another size than its input."""
+
 PENALTIES = ("outside", "identity", "bending", "folding")
 
 Network: TypeAlias = Literal[
@@ -79,6 +82,8 @@ class ModelConfig:
         transform: what the transformer predicts, by the name of a transform; ``none`` without a transformer.
         control: control points along each axis, for the transforms that have them; for lines along each of two rows.
         pooling: side of the averaging windows after the transformer, in pixels.
+        output: side of the square that the transformer of an st-fcn or st-cnn samples, in pixels; 0 takes the
+            images' size.
         answers: how many a network that reads sequences gives.
     """
 
@@ -87,18 +92,25 @@ class ModelConfig:
     transform: str = "none"
     control: int = 4
     pooling: int = 1
+    output: int = 0
     answers: int = 1
 
     def __post_init__(self) -> None:
         _at_least("model.width", self.width, 1)
         _at_least("model.control", self.control, 2)
         _at_least("model.pooling", self.pooling, 1)
+        _at_least("model.output", self.output, 0)
         _at_least("model.answers", self.answers, 1)
         option("model.transform", self.transform, ("none", *TRANSFORMS))
         if (self.network in PLAIN) != (self.transform == "none"):
             raise OptionError(
                 f"model.transform: expected none for {', '.join(PLAIN)} and a transform for other networks, got "
                 f"{self.transform!r} for {self.network}. Set model.network and model.transform together."
+            )
+        if self.output and self.network not in SIZED:
+            raise OptionError(
+                f"model.output: expected 0 for {self.network}, got {self.output}. Leave it out, as for "
+                f"all but {' and '.join(SIZED)}."
             )
         if self.transform == "none" and self.pooling != 1:
             raise OptionError(

@@ -21,8 +21,8 @@ __all__ = ["build_network"]
 _NETWORKS: dict[str, tuple[Callable[..., nn.Module], tuple[str, ...]]] = {
     "fcn": (FCN, ()),
     "cnn": (CNN, ()),
-    "st-fcn": (st_fcn, ("transform", "pooling")),
-    "st-cnn": (st_cnn, ("transform", "pooling")),
+    "st-fcn": (st_fcn, ("transform", "pooling", "output_size")),
+    "st-cnn": (st_cnn, ("transform", "pooling", "output_size")),
     "2xst-fcn": (two_st_fcn, ("transform", "pooling")),
     "ic-st-cnn": (ic_st_cnn, ("transform", "pooling")),
     "shared-st-cnn": (shared_st_cnn, ("transform",)),
@@ -41,6 +41,7 @@ def build_network(config: ModelConfig, task: Task) -> nn.Module:
     """The network of these settings for the images of a task."""
     network, taken = _NETWORKS[config.network]
     options: dict[str, Any] = {"pooling": config.pooling, "answers": config.answers}
+    options["output_size"] = (config.output, config.output) if config.output else None
     if "transform" in taken:
         options["transform"] = _transform(config)
     own = {name: options[name] for name in taken}

@@ -43,6 +43,7 @@ def st_fcn(
     *,
     transform: str | AbstractTransform = "affine",
     pooling: int = 1,
+    output_size: Sequence[int] | None = None,
     channels: int = 1,
     classes: int = 10,
     width: int = 256,
@@ -53,6 +54,7 @@ def st_fcn(
         size: height and width of the images.
         transform: what the localiser predicts.
         pooling: side of the averaging windows behind the transformer; the paper uses 2 on RTS and TC.
+        output_size: height and width of what the transformer samples; those of the images when left out.
         channels: of the images.
         classes: how many logits to return.
         width: units of each hidden layer of the classifier.
@@ -62,8 +64,8 @@ def st_fcn(
         >>> st_fcn((42, 42), pooling=2)(torch.zeros(4, 1, 42, 42)).shape
         torch.Size([4, 10])
     """
-    transformer = SpatialTransformer(DenseLocaliser(channels * math.prod(size)), transform)
-    classifier = FCN(_pooled(size, pooling), channels=channels, classes=classes, width=width)
+    transformer = SpatialTransformer(DenseLocaliser(channels * math.prod(size)), transform, output_size)
+    classifier = FCN(_pooled(output_size or size, pooling), channels=channels, classes=classes, width=width)
     return TransformedClassifier(transformer, classifier, pooling=pooling)
 
 
@@ -72,6 +74,7 @@ def st_cnn(
     *,
     transform: str | AbstractTransform = "affine",
     pooling: int = 1,
+    output_size: Sequence[int] | None = None,
     channels: int = 1,
     classes: int = 10,
     width: int = 64,
@@ -82,6 +85,7 @@ def st_cnn(
         size: height and width of the images.
         transform: what the localiser predicts.
         pooling: side of the averaging windows behind the transformer; the paper uses 2 on RTS and TC.
+        output_size: height and width of what the transformer samples; those of the images when left out.
         channels: of the images.
         classes: how many logits to return.
         width: filters of each convolution of the classifier; the localiser has 20.
@@ -91,8 +95,8 @@ def st_cnn(
         >>> st_cnn((42, 42), pooling=2)(torch.zeros(4, 1, 42, 42)).shape
         torch.Size([4, 10])
     """
-    transformer = SpatialTransformer(ConvLocaliser(channels, size), transform)
-    classifier = CNN(_pooled(size, pooling), channels=channels, classes=classes, width=width)
+    transformer = SpatialTransformer(ConvLocaliser(channels, size), transform, output_size)
+    classifier = CNN(_pooled(output_size or size, pooling), channels=channels, classes=classes, width=width)
     return TransformedClassifier(transformer, classifier, pooling=pooling)
 
 
