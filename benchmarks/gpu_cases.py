@@ -9,7 +9,7 @@ import inputs
 import rivals
 import torch
 from gpu_timing import Timing, copies, timed
-from ours import affine, bicubic
+from ours import DiffeomorphicSeries, affine, bicubic
 from torch import Tensor
 from torch.nn import functional
 
@@ -20,6 +20,7 @@ DEEP = ((32, 64, 56, 56), (64, 64, 112, 112), (64, 256, 28, 28))
 VOLUME = (8, 1, 128, 128, 128)
 LARGE = (256, 3, 224, 224)
 SPLINE = (8, 3, 224, 224)
+DIGITS = (64, 1, 28, 28)
 
 Pass = Callable[[Tensor, Tensor], Tensor]
 Inputs = list[tuple[Tensor, Tensor]]
@@ -219,9 +220,18 @@ def spline_lines(seconds: float) -> Iterator[Line]:
     yield from compare("tps", {"unwarp": ours, "kornia": theirs}, pairs, seconds, tolerance=0.15)
 
 
+def cpab_lines(seconds: float) -> Iterator[Line]:
+    """A batch of digits through a diffeomorphism, against the same in torch's operations."""
+    with_op, without = unwarp.transforms.Diffeomorphic().cuda(), DiffeomorphicSeries().cuda()
+    theta = 0.1 * torch.randn(DIGITS[0], *with_op.theta_shape, generator=torch.Generator().manual_seed(0)).cuda()
+    pairs = [(image, theta) for image, _ in affine_inputs(DIGITS)]
+    passes = {"unwarp": partial(unwarp.warp, transform=with_op), "series": partial(unwarp.warp, transform=without)}
+    yield from compare("cpab", passes, pairs, seconds)
+
+
 JOBS = {
     "affine": affine_lines, "channels_last": channels_last_lines, "grid": grid_lines,
     "border": partial(padded_lines, "border"), "reflection": partial(padded_lines, "reflection"),
     "projective": projective_lines, "bicubic": bicubic_lines, "bfloat16": bfloat16_lines,
-    "3d": volume_lines, "tps": spline_lines,
+    "3d": volume_lines, "tps": spline_lines, "cpab": cpab_lines,
 }  # fmt: skip

@@ -10,55 +10,31 @@ import pytest
 import torch
 
 from support.families import points_inside
+from support.field_cases import assert_gradients_match, field_case
 from support.generators import generator
 from support.native_cases import needs_native
 from support.tolerances import assert_matches
 from unwarp.transforms import Diffeomorphic, trajectory
-from unwarp.transforms.tessellation import node_counts
 
 pytestmark = needs_native
-
-STAGES = 40
-BOXES = {1: (5,), 2: (3, 4), 3: (2, 3, 2)}
-COUNT = {1: 23, 2: 149, 3: 83}
-"""Points: not a multiple of any vector length."""
-
-SEED = 10
-"""Of points none of which grazes a face: there the search for the time ends early, in each code at another."""
-
-
-def assert_gradients_match(found, expected):
-    """Beside the largest, which is up to hundreds where neighbours drift apart, and rounding with it."""
-    for ours, theirs, what in zip(found, expected, ("velocities", "points"), strict=True):
-        scale = theirs.abs().max()
-        assert scale > 0.1
-        assert_matches(ours / scale, theirs / scale, "followed", what=what)
 
 
 def follow(*arguments):
     return torch.ops.unwarp.follow_field.default(*arguments)
 
 
-def case(ndim, *, dtype=torch.float64, speed=0.7, batch=2, count=None):
-    """Velocities at the nodes, and points of which some are beyond the square."""
-    nodes = torch.Size(node_counts(BOXES[ndim])).numel()
-    velocities = speed * torch.randn(batch, nodes, ndim, generator=generator(ndim), dtype=torch.float64)
-    points = 1.2 * torch.stack([points_inside(ndim, count or COUNT[ndim], seed=SEED + s) for s in range(batch)])
-    return velocities.to(dtype), points.to(dtype), BOXES[ndim], STAGES
-
-
 @pytest.mark.parametrize("speed", [0.0, 0.05, 1.0])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("ndim", [1, 2, 3])
 def test_equals_the_series(ndim, dtype, speed):
-    arguments = case(ndim, dtype=dtype, speed=speed)
+    arguments = field_case(ndim, dtype=dtype, speed=speed)
     assert_matches(follow(*arguments), trajectory.follow(*arguments), "followed")
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("ndim", [1, 2, 3])
 def test_gradients_equal_the_series(ndim, dtype):
-    velocities, points, *rest = case(ndim, dtype=dtype)
+    velocities, points, *rest = field_case(ndim, dtype=dtype)
     given = velocities.requires_grad_(), points.requires_grad_()
     upstream = torch.randn(points.shape, generator=generator(7), dtype=torch.float64).to(dtype)
     found, expected = (
@@ -69,7 +45,7 @@ def test_gradients_equal_the_series(ndim, dtype):
 
 def test_gradients_where_a_stage_ends_before_a_simplex_does():
     """A field so steep that the series has to start anew within a simplex."""
-    velocities, points, boxes, _ = case(2, speed=3.0)
+    velocities, points, boxes, _ = field_case(2, speed=3.0)
     given = velocities.requires_grad_(), points.requires_grad_()
     upstream = torch.randn(points.shape, generator=generator(7), dtype=torch.float64)
     values = [call(*given, boxes, 400) for call in (follow, trajectory.follow)]
@@ -79,7 +55,7 @@ def test_gradients_where_a_stage_ends_before_a_simplex_does():
 
 
 def test_few_stages_end_where_the_series_ends():
-    velocities, points, boxes, _ = case(2, speed=0.7)
+    velocities, points, boxes, _ = field_case(2, speed=0.7)
     for stages in (1, 2, 3):
         assert_matches(
             follow(velocities, points, boxes, stages), trajectory.follow(velocities, points, boxes, stages), "followed"
@@ -87,7 +63,7 @@ def test_few_stages_end_where_the_series_ends():
 
 
 def test_only_what_is_asked_for():
-    velocities, points, *rest = case(2)
+    velocities, points, *rest = field_case(2)
     upstream = torch.randn(points.shape, generator=generator(7), dtype=torch.float64)
     both = torch.ops.unwarp.follow_field_backward(upstream, velocities, points, *rest, True, True)
     field, none = torch.ops.unwarp.follow_field_backward(upstream, velocities, points, *rest, True, False)
@@ -101,7 +77,7 @@ def test_only_what_is_asked_for():
 @pytest.mark.parametrize("threads", [1, 2])
 def test_many_points_in_parts(threads):
     """More than one part a batch; the same bits whatever the number of threads."""
-    velocities, points, *rest = case(2, batch=3, count=5001, speed=0.4)
+    velocities, points, *rest = field_case(2, batch=3, count=5001, speed=0.4)
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(threads)
@@ -123,7 +99,7 @@ def test_many_points_in_parts(threads):
 
 
 def test_shared_and_strided_points():
-    velocities, points, *rest = case(2)
+    velocities, points, *rest = field_case(2)
     shared = points[:1].expand(2, -1, -1)
     assert torch.equal(follow(velocities, shared, *rest), follow(velocities, shared.contiguous(), *rest))
     wide = torch.zeros(*points.shape[:2], 4, dtype=torch.float64)
@@ -132,7 +108,7 @@ def test_shared_and_strided_points():
 
 
 def test_opcheck():
-    velocities, points, *rest = case(2, speed=0.3, count=5)
+    velocities, points, *rest = field_case(2, speed=0.3, count=5)
     torch.library.opcheck(
         torch.ops.unwarp.follow_field.default, (velocities.requires_grad_(), points.requires_grad_(), *rest)
     )
@@ -260,7 +236,7 @@ def run(code, changed):
     ],
 )
 def test_the_op_refuses_what_it_cannot_follow(changed, message):
-    velocities, points, boxes, stages = case(2, count=5)
+    velocities, points, boxes, stages = field_case(2, count=5)
     given = {"velocities": velocities, "points": points, "boxes": boxes, "stages": stages, **changed}
     with pytest.raises(RuntimeError, match=message):
         follow(*given.values())

@@ -14,7 +14,8 @@ from unwarp.backends.triton import Triton
 triton = pytest.importorskip("triton")
 from triton.backends.compiler import GPUTarget  # noqa: E402
 
-from unwarp.backends.triton import autotune, launch, ops, problem  # noqa: E402
+from support.field_cases import field_case  # noqa: E402
+from unwarp.backends.triton import autotune, field, launch, ops, problem  # noqa: E402
 
 HOPPER = GPUTarget("cuda", 90, 32)
 NAMES = {torch.float32: "fp32", torch.float64: "fp64", torch.bfloat16: "bf16", torch.int64: "i64", torch.int8: "i8"}
@@ -68,6 +69,7 @@ def stack_bytes(cubin, folder):
 def compiled(monkeypatch):
     recorder = Compiled()
     monkeypatch.setattr(launch, "wrap_triton", recorder)
+    monkeypatch.setattr(field, "wrap_triton", recorder)
     return recorder
 
 
@@ -152,6 +154,21 @@ def test_registers_suffice(kind, rows, padding_mode, last, compiled, tmp_path):
     launch.run_forward(image, points, how)
     launch.run_backward(image, image, points, how, image_needed=True, theta_needed=True)
     assert max(stack_bytes(code["cubin"], tmp_path) for code in compiled.code) <= 16
+
+
+@pytest.mark.parametrize(("ndim", "dtype"), [(1, torch.float64), (2, torch.float32), (3, torch.float32)])
+def test_particles(ndim, dtype, compiled, tmp_path):
+    velocities, points, *rest = field_case(ndim, dtype=dtype)
+    field.follow_field(velocities, points, *rest)
+    field.follow_field_backward(points, velocities, points, *rest, True, True)
+    assert [has_atomics(code) for code in compiled.code] == [False, True]
+    assert max(stack_bytes(code["cubin"], tmp_path) for code in compiled.code) == 0
+
+
+def test_no_atomics_for_the_gradient_of_points_alone(compiled):
+    velocities, points, *rest = field_case(2, dtype=torch.float32)
+    field.follow_field_backward(points, velocities, points, *rest, False, True)
+    assert not has_atomics(compiled.code[0])
 
 
 @pytest.mark.parametrize(("dtype", "points"), [(torch.bfloat16, torch.float32), (torch.float64, torch.float64)])
@@ -257,3 +274,27 @@ def test_torch_compile_sees_the_kernels(padding_mode, launches, monkeypatch):
     seen = [sum("triton_kernel_wrapper" in target for target in graph) for graph in graphs]
     assert seen == [1, launches]
     assert not any("clone" in target for graph in graphs for target in graph)
+
+
+def test_torch_compile_sees_the_particles(monkeypatch):
+    from functorch.compile import make_boxed_func
+    from torch._dynamo.backends.common import aot_autograd
+
+    monkeypatch.setattr(triton.runtime.driver, "_active", Driver())
+    graphs = []
+
+    def record(graph, inputs):
+        graphs.append([str(node.target) for node in graph.graph.nodes])
+        shapes = [node.meta["val"].shape for node in graph.graph.output_node().args[0]]
+        return make_boxed_func(lambda *given: [torch.zeros(shape) for shape in shapes])
+
+    velocities, points, boxes, stages = field_case(2, dtype=torch.float32, count=5)
+
+    def follow(velocities, points):
+        return torch.ops.unwarp_triton.follow_field(velocities, points, boxes, stages)
+
+    torch.compiler.reset()
+    given = velocities.requires_grad_(), points.requires_grad_()
+    torch.compile(follow, backend=aot_autograd(fw_compiler=record), fullgraph=True)(*given).sum().backward()
+    torch.compiler.reset()
+    assert [sum("triton_kernel_wrapper" in target for target in graph) for graph in graphs] == [1, 1]

@@ -76,7 +76,7 @@ def bench(monkeypatch):
     import gpu_cases
 
     small = {"SHAPES": ((2, 3, 40, 40),), "DEEP": ((1, 8, 40, 30),), "VOLUME": (1, 1, 24, 24, 24)}
-    for name, value in {**small, "LARGE": (2, 3, 40, 40), "SPLINE": (2, 3, 40, 40)}.items():
+    for name, value in {**small, "LARGE": (2, 3, 40, 40), "SPLINE": (2, 3, 40, 40), "DIGITS": (2, 1, 28, 28)}.items():
         monkeypatch.setattr(gpu_cases, name, value)
     yield gpu
     for name in set(sys.modules) - before:
@@ -97,11 +97,12 @@ def test_every_case_agrees_with_those_it_is_compared_with(installed, bench, monk
     lines = json.loads((tmp_path / "gpu.json").read_text())["lines"]
     compared = {"tps"} if installed else set()
     plain = {"affine", "channels_last", "grid", "border", "reflection", "projective", "bicubic", "bfloat16", "3d"}
+    plain |= {"cpab"}
     assert {line["job"] for line in lines} == plain | compared
     assert {line["direction"] for line in lines} == {"forward", "both"}
     assert all(timing["median"] == 1 for line in lines for timing in line["timings"].values())
     contestants = {name for line in lines for name in line["timings"]}
-    assert contestants == {"unwarp", "torch", "compiled", "copy"} | ({"kornia"} if installed else set())
+    assert contestants == {"unwarp", "torch", "compiled", "copy", "series"} | ({"kornia"} if installed else set())
     assert "forward takes 1.00 copies (to reach: 1.5)" in capsys.readouterr().out
 
 

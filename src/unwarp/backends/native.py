@@ -12,6 +12,7 @@ from importlib import resources, util
 from types import ModuleType
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from unwarp._eager import eager
@@ -19,6 +20,7 @@ from unwarp._typing import Float, Shaped
 from unwarp.backends import native_antialias, native_field, native_ops
 from unwarp.backends.base import Case, Sampling
 from unwarp.backends.fused import AbstractFused
+from unwarp.transforms import integration
 
 
 def _loading_failure() -> str | None:
@@ -30,7 +32,9 @@ def _loading_failure() -> str | None:
     native_ops.register("unwarp")
     if native_antialias.built():
         native_ops.register_antialiased("unwarp")
-    native_field.register("unwarp")
+    if native_field.built():
+        native_field.register("unwarp")
+        integration.provide("cpu", lambda: torch.ops.unwarp.follow_field.default)
     return None
 
 

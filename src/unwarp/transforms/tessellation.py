@@ -22,14 +22,14 @@ RING = 8.0
 """Width of the boxes around the square: points are not expected to move further outside."""
 
 # With a_1 >= a_2 >= a_3 the distances from the box's centre along each axis, in half boxes, the barycentric weights are
-# _CONSTANT + _LINEAR @ a, and node i lies at _OFFSET @ (unit steps along those axes) from the centre.
-_CONSTANT = {1: [0.5, 0.5], 2: [1.0, 0.0, 0.0], 3: [1.0, 0.0, 0.0, 0.0]}
-_LINEAR = {
+# CONSTANT + LINEAR @ a, and node i lies at OFFSET @ (unit steps along those axes) from the centre.
+CONSTANT = {1: [0.5, 0.5], 2: [1.0, 0.0, 0.0], 3: [1.0, 0.0, 0.0, 0.0]}
+LINEAR = {
     1: [[0.5], [-0.5]],
     2: [[-1.0, 0.0], [0.5, 0.5], [0.5, -0.5]],
     3: [[-1.0, 0.0, 0.0], [1.0, -1.0, 0.0], [0.0, 0.5, 0.5], [0.0, 0.5, -0.5]],
 }
-_OFFSET = {
+OFFSET = {
     1: [[1.0], [-1.0]],
     2: [[0.0, 0.0], [1.0, 1.0], [1.0, -1.0]],
     3: [[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [1.0, 1.0, 1.0], [1.0, 1.0, -1.0]],
@@ -78,9 +78,9 @@ def locate(points: Float[Tensor, "*batch D"], boxes: Sequence[int]) -> Simplices
     signs = torch.where(steps < 0, -1.0, 1.0).to(points.dtype)
     units = (order[..., None] == torch.arange(ndim, device=points.device)) * signs[..., None, :]
     along = units / half[..., None, :]
-    linear, offset = _constant(_LINEAR[ndim], points), _constant(_OFFSET[ndim], points)
+    linear, offset = _constant(LINEAR[ndim], points), _constant(OFFSET[ndim], points)
     slopes = (along.mT @ linear.mT).mT
-    weights = _constant(_CONSTANT[ndim], points) + (slopes * (points - centre)[..., None, :]).sum(-1)
+    weights = _constant(CONSTANT[ndim], points) + (slopes * (points - centre)[..., None, :]).sum(-1)
     lattice = (2 * box + 1)[..., None, :] + (units.mT @ offset.mT).mT.to(torch.int64)
     counts = node_counts(boxes)
     strides = [math.prod(counts[ndim - axis :]) for axis in range(ndim)]

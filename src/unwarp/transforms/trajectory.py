@@ -23,16 +23,16 @@ from unwarp.transforms.tessellation import locate
 _STEP = 1.0
 """Largest |tA| of one stage: with it the series below end within rounding."""
 
-_TERMS = {torch.float32: 10, torch.float64: 17}
+TERMS = {torch.float32: 10, torch.float64: 17}
 
-_BEYOND = {torch.float32: 4e-6, torch.float64: 1e-9}
+BEYOND = {torch.float32: 4e-6, torch.float64: 1e-9}
 """How far (in barycentric weight) a particle goes beyond a face, so that it is found on the other side."""
 
-_SEARCH_TERMS = 6
+SEARCH_TERMS = 6
 """Enough to find a root that one Newton step on the whole series makes exact."""
 
-_ITERATIONS = 5
-_TURN_ITERATIONS = 2
+ITERATIONS = 5
+TURN_ITERATIONS = 2
 
 
 class _Series(NamedTuple):
@@ -78,7 +78,7 @@ def _expand(
     matrix = (corners[..., :, :, None] * slopes[..., :, None, :]).sum(-3)
     term = (found.weights[..., None] * corners).sum(-2)
     terms = [term]
-    for order in range(2, _TERMS[points.dtype] + 1):
+    for order in range(2, TERMS[points.dtype] + 1):
         terms.append((matrix * terms[-1][..., None, :]).sum(-1) / order)
     way = torch.stack(terms, dim=-1)
     weights = (slopes[..., None] * way[..., None, :, :]).sum(-2)
@@ -92,7 +92,7 @@ def _time_in_simplex(series: _Series, left: Float[Tensor, "*batch points"], *, m
     longest = torch.minimum(left, _STEP / series.rate.clamp_min(1e-3))
     if not may_leave:
         return longest
-    beyond = _BEYOND[left.dtype]
+    beyond = BEYOND[left.dtype]
     weights = torch.cat([series.weights[..., :1] + beyond, series.weights[..., 1:]], dim=-1)
     found, face = _first_root(weights.detach(), longest.detach())
     # Not take_along_dim, which makes a batch that is unknown while torch exports a constant.
@@ -105,14 +105,14 @@ def _time_in_simplex(series: _Series, left: Float[Tensor, "*batch points"], *, m
 
 def _first_root(series: Float[Tensor, "*batch D1 terms"], end: Float[Tensor, "*batch"]) -> tuple[Tensor, Tensor]:
     """The first time at which one of the series is zero and which one it is; ``end`` where none is negative then."""
-    short = _with_slope(series[..., :_SEARCH_TERMS])
+    short = _with_slope(series[..., :SEARCH_TERMS])
     late = _lowest(short, end[..., None].expand(series.shape[:-1]))
     leaves = _evaluate(series, late) < 0
     early = torch.zeros_like(late)
     # From the start, where most exits of a particle that is close to a face are found at once.
     straight = series[..., 0] / -_steep(series[..., 1])
     time = torch.where((straight > 0) & (straight < late), straight, late)
-    for _ in range(_ITERATIONS):
+    for _ in range(ITERATIONS):
         value, slope = _evaluate(short, time).unbind(0)
         early, late = torch.where(value > 0, time, early), torch.where(value > 0, late, time)
         newton = time - value / _steep(slope)
@@ -128,7 +128,7 @@ def _lowest(series: Float[Tensor, "2 *batch terms"], end: Float[Tensor, "*batch"
     falls, rises = -bending[0, ..., 0], _evaluate(bending[0], end)
     turns = (falls > 0) & (rises > 0)
     time = end * falls / torch.where(turns, falls + rises, 1)
-    for _ in range(_TURN_ITERATIONS):
+    for _ in range(TURN_ITERATIONS):
         slope, bend = _evaluate(bending, time).unbind(0)
         time = (time - slope / _steep(bend)).clamp_min(0).minimum(end)
     return torch.where(turns, time, end)

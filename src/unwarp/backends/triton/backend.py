@@ -4,6 +4,7 @@ import torch
 
 from unwarp.backends.fused import AbstractFused
 from unwarp.backends.triton.interpreted import interpreted
+from unwarp.transforms import integration
 
 
 class Triton(AbstractFused):
@@ -25,8 +26,15 @@ class Triton(AbstractFused):
 def _load() -> str | None:
     """Define the ops. ``None``, or why they cannot be."""
     try:
-        from unwarp.backends.triton import ops
+        from unwarp.backends.triton import field, ops
     except ImportError as error:
         return f"triton does not load ({error})"
-    del ops
+    del field, ops
     return None
+
+
+def _follow_field() -> integration.Op | None:
+    return torch.ops.unwarp_triton.follow_field.default if Triton().missing() is None else None
+
+
+integration.provide("cuda", _follow_field)
