@@ -1,4 +1,5 @@
-// One call of anti-aliased sampling of planes, as plain data, and the code that runs it on each instruction set.
+// One call of anti-aliased sampling of planes, and of its adjoint, as plain data, and the code that runs it on
+// each instruction set.
 #pragma once
 
 #include "problem.h"
@@ -24,13 +25,25 @@ struct Antialias {
   const void* jacobian;              // (warps, points, 2, 2)
   const void* fill;                  // a value a channel, or null
   void* output;                      // (warps, channels, points)
+
+  const void* grad;                  // (warps, points, channels), of the output
+  void* grad_positions;              // (warps, points, 2)
+  void* grad_inverse;                // (warps, points, 2, 2), of the inverse of the stretch
+  void* grad_image;                  // (images, channels, height, width), zeros to add to
 };
 
-// Samples [begin, end) of the warps * points.
-void antialias_baseline(const Antialias&, int64_t begin, int64_t end);
+// What an instruction set offers.
+struct AntialiasEngine {
+  void (*forward)(const Antialias&, int64_t begin, int64_t end);          // samples [begin, end) of the warps * points
+  void (*points_backward)(const Antialias&, int64_t begin, int64_t end);  // the same
+  void (*image_backward)(const Antialias&, int64_t begin, int64_t end);   // blocks of channels of the images
+  int64_t block;                                                          // channels of one
+};
+
+const AntialiasEngine& antialias_baseline();
 #ifdef UNWARP_X86
-void antialias_avx2(const Antialias&, int64_t begin, int64_t end);
-void antialias_avx512(const Antialias&, int64_t begin, int64_t end);
+const AntialiasEngine& antialias_avx2();
+const AntialiasEngine& antialias_avx512();
 #endif
 
 }  // namespace unwarp

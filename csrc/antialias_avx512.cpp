@@ -1,8 +1,12 @@
 // Anti-aliased sampling for x86 processors with AVX-512 (F, BW, DQ, VL). Compiled with these instructions.
 #ifdef UNWARP_X86
+#include "antialias_adjoint.h"
 #include "antialias_run.h"
 
 namespace unwarp {
-void antialias_avx512(const Antialias& p, int64_t begin, int64_t end) { antialias(p, begin, end); }
+const AntialiasEngine& antialias_avx512() {
+  static const AntialiasEngine engine{antialias, antialias_points_backward, antialias_image_backward, image_block};
+  return engine;
+}
 }  // namespace unwarp
 #endif

@@ -1,10 +1,10 @@
-// The ops of anti-aliased sampling: schemas, and what stands between tensors and their code. They have no derivative:
-// where one is wanted, Python evaluates the reference.
+// The ops of anti-aliased sampling and of its adjoint: schemas, and what stands between tensors and their code.
 #include <torch/csrc/stable/library.h>
 
 #include <algorithm>
 #include <cstring>
 #include <optional>
+#include <tuple>
 #include <vector>
 
 #include "antialias.h"
@@ -13,17 +13,15 @@
 namespace unwarp {
 namespace {
 
-using Run = void (*)(const Antialias&, int64_t, int64_t);
-
-Run code() {
+const AntialiasEngine& code() {
 #ifdef UNWARP_X86
-  if (std::strcmp(engine().name, "avx512") == 0) return antialias_avx512;
-  if (std::strcmp(engine().name, "avx2") == 0) return antialias_avx2;
+  if (std::strcmp(engine().name, "avx512") == 0) return antialias_avx512();
+  if (std::strcmp(engine().name, "avx2") == 0) return antialias_avx2();
 #endif
-  return antialias_baseline;
+  return antialias_baseline();
 }
 
-// How samples are taken: the arguments both ops end with.
+// How samples are taken: the arguments that all ops have.
 struct Sampling {
   double limit;
   int64_t kernel;
@@ -38,6 +36,8 @@ struct Call {
   Antialias problem{};
   Tensor image;
   std::optional<Tensor> fill;
+  std::vector<Tensor> points;   // positions and Jacobians, or matrices
+  std::vector<int64_t> size;    // of the output
 };
 
 void check(const Tensor& image, const Sampling& sampling) {
@@ -57,7 +57,8 @@ void check_points(const Tensor& points, const Tensor& image) {
 }
 
 Call describe(const Tensor& image, int64_t warps, int64_t points, const Sampling& sampling) {
-  Call call{{}, dense_image(image, false), std::nullopt};
+  check(image, sampling);
+  Call call{{}, dense_image(image, false), std::nullopt, {}, {}};
   if (sampling.fill) call.fill = torch::stable::contiguous(*sampling.fill);
   Antialias& p = call.problem;
   p.wide = image.scalar_type() == ScalarType::Double;
@@ -78,57 +79,115 @@ Call describe(const Tensor& image, int64_t warps, int64_t points, const Sampling
   return call;
 }
 
-constexpr int64_t samples_a_thread = 256;
-
-Tensor run(Antialias& p, const std::vector<int64_t>& size, ScalarType dtype) {
-  Tensor output = empty(size, false, dtype);
-  p.output = output.data_ptr();
-  Run sample = code();
-  torch::stable::parallel_for(0, p.warps * p.points, samples_a_thread,
-                              [&](int64_t begin, int64_t end) { sample(p, begin, end); });
-  return output;
-}
-
-Tensor sample_antialiased(const Tensor& image, const Tensor& positions, const Tensor& jacobian, double limit, int64_t kernel,
-                          double cubic_a, int64_t padding, const std::optional<Tensor>& fill, bool align_corners) {
-  Sampling sampling{limit, kernel, cubic_a, padding, fill, align_corners};
-  check(image, sampling);
+Call at_positions(const Tensor& image, const Tensor& positions, const Tensor& jacobian, const Sampling& sampling) {
   check_points(positions, image);
   check_points(jacobian, image);
   STD_TORCH_CHECK(positions.dim() == 4 && positions.size(3) == 2, "positions: expected (T, *out, 2)");
   STD_TORCH_CHECK(jacobian.dim() == 5 && jacobian.size(3) == 2 && jacobian.numel() == 2 * positions.numel(),
                   "jacobian: expected (T, *out, 2, 2)");
-  Tensor where = torch::stable::contiguous(positions), slopes = torch::stable::contiguous(jacobian);
-  Call call = describe(image, where.size(0), where.size(1) * where.size(2), sampling);
-  call.problem.positions = where.data_ptr();
-  call.problem.jacobian = slopes.data_ptr();
-  return run(call.problem, {where.size(0), image.size(1), where.size(1), where.size(2)}, image.scalar_type());
+  Call call = describe(image, positions.size(0), positions.size(1) * positions.size(2), sampling);
+  call.points = {torch::stable::contiguous(positions), torch::stable::contiguous(jacobian)};
+  call.size = {positions.size(1), positions.size(2)};
+  call.problem.positions = call.points[0].data_ptr();
+  call.problem.jacobian = call.points[1].data_ptr();
+  return call;
+}
+
+Call under_matrix(const Tensor& image, const Tensor& matrix, const std::vector<int64_t>& size, const Sampling& sampling) {
+  check_points(matrix, image);
+  STD_TORCH_CHECK(matrix.dim() == 3 && matrix.size(1) == 2 && matrix.size(2) == 3, "matrix: expected (T, 2, 3)");
+  STD_TORCH_CHECK(size.size() == 2 && size[0] > 0 && size[1] > 0, "size: expected two positive numbers");
+  Call call = describe(image, matrix.size(0), size[0] * size[1], sampling);
+  call.points = {torch::stable::contiguous(matrix)};
+  call.size = size;
+  call.problem.matrix = call.points[0].data_ptr();
+  call.problem.out_width = size[1];
+  return call;
+}
+
+constexpr int64_t samples_a_thread = 256;
+
+Tensor run(Call call) {
+  Antialias& p = call.problem;
+  std::vector<int64_t> size{p.warps, p.channels, call.size[0], call.size[1]};
+  Tensor output = empty(size, false, call.image.scalar_type());
+  p.output = output.data_ptr();
+  const AntialiasEngine& engine = code();
+  torch::stable::parallel_for(0, p.warps * p.points, samples_a_thread, [&](int64_t begin, int64_t end) { engine.forward(p, begin, end); });
+  return output;
+}
+
+using Gradients = std::tuple<Tensor, Tensor, Tensor>;
+
+// Of the image, the positions, and the inverse of the stretch; empty tensors for those that are not needed.
+Gradients run_backward(Call call, const Tensor& grad, bool image_needed, bool points_needed) {
+  Antialias& p = call.problem;
+  auto dtype = call.image.scalar_type();
+  STD_TORCH_CHECK(grad.is_cpu() && grad.scalar_type() == dtype && grad.dim() == 4 && grad.size(0) == p.warps && grad.size(1) == call.size[0] &&
+                      grad.size(2) == call.size[1] && grad.size(3) == p.channels,
+                  "grad: expected (T, *out, channels) in the image's dtype");
+  Tensor upstream = torch::stable::contiguous(grad);
+  p.grad = upstream.data_ptr();
+  const std::vector<int64_t> none{0};
+  const AntialiasEngine& engine = code();
+  Tensor positions = empty(points_needed ? std::vector<int64_t>{p.warps, p.points, 2} : none, false, dtype);
+  Tensor inverse = empty(points_needed ? std::vector<int64_t>{p.warps, p.points, 2, 2} : none, false, dtype);
+  Tensor image = empty(image_needed ? std::vector<int64_t>{p.images, p.channels, p.height, p.width} : none, false, dtype);
+  if (points_needed) {
+    p.grad_positions = positions.data_ptr();
+    p.grad_inverse = inverse.data_ptr();
+    torch::stable::parallel_for(0, p.warps * p.points, samples_a_thread,
+                                [&](int64_t begin, int64_t end) { engine.points_backward(p, begin, end); });
+  }
+  if (image_needed) {
+    torch::stable::zero_(image);
+    p.grad_image = image.data_ptr();
+    int64_t blocks = (p.channels + engine.block - 1) / engine.block;
+    torch::stable::parallel_for(0, p.images * blocks, 1, [&](int64_t begin, int64_t end) { engine.image_backward(p, begin, end); });
+  }
+  return {image, positions, inverse};
+}
+
+Tensor sample_antialiased(const Tensor& image, const Tensor& positions, const Tensor& jacobian, double limit, int64_t kernel,
+                          double cubic_a, int64_t padding, const std::optional<Tensor>& fill, bool align_corners) {
+  return run(at_positions(image, positions, jacobian, {limit, kernel, cubic_a, padding, fill, align_corners}));
 }
 
 Tensor warp_affine_antialiased(const Tensor& image, const Tensor& matrix, std::vector<int64_t> size, double limit, int64_t kernel,
                                double cubic_a, int64_t padding, const std::optional<Tensor>& fill, bool align_corners) {
+  return run(under_matrix(image, matrix, size, {limit, kernel, cubic_a, padding, fill, align_corners}));
+}
+
+Gradients sample_antialiased_backward(const Tensor& grad, const Tensor& image, const Tensor& positions, const Tensor& jacobian, double limit,
+                                      int64_t kernel, double cubic_a, int64_t padding, const std::optional<Tensor>& fill, bool align_corners,
+                                      bool image_needed, bool points_needed) {
   Sampling sampling{limit, kernel, cubic_a, padding, fill, align_corners};
-  check(image, sampling);
-  check_points(matrix, image);
-  STD_TORCH_CHECK(matrix.dim() == 3 && matrix.size(1) == 2 && matrix.size(2) == 3, "matrix: expected (T, 2, 3)");
-  STD_TORCH_CHECK(size.size() == 2 && size[0] > 0 && size[1] > 0, "size: expected two positive numbers");
-  Tensor rows = torch::stable::contiguous(matrix);
-  Call call = describe(image, rows.size(0), size[0] * size[1], sampling);
-  call.problem.matrix = rows.data_ptr();
-  call.problem.out_width = size[1];
-  return run(call.problem, {rows.size(0), image.size(1), size[0], size[1]}, image.scalar_type());
+  return run_backward(at_positions(image, positions, jacobian, sampling), grad, image_needed, points_needed);
+}
+
+Gradients warp_affine_antialiased_backward(const Tensor& grad, const Tensor& image, const Tensor& matrix, double limit, int64_t kernel,
+                                           double cubic_a, int64_t padding, const std::optional<Tensor>& fill, bool align_corners,
+                                           bool image_needed, bool points_needed) {
+  Sampling sampling{limit, kernel, cubic_a, padding, fill, align_corners};
+  STD_TORCH_CHECK(grad.dim() == 4, "grad: expected (T, *out, channels)");
+  return run_backward(under_matrix(image, matrix, {grad.size(1), grad.size(2)}, sampling), grad, image_needed, points_needed);
 }
 
 }  // namespace
 }  // namespace unwarp
 
 STABLE_TORCH_LIBRARY_FRAGMENT(unwarp, m) {
-#define UNWARP_ANTIALIASED "float limit, int kernel, float cubic_a, int padding, Tensor? fill, bool align_corners) -> Tensor"
-  m.def("sample_antialiased(Tensor image, Tensor positions, Tensor jacobian, " UNWARP_ANTIALIASED);
-  m.def("warp_affine_antialiased(Tensor image, Tensor matrix, SymInt[] size, " UNWARP_ANTIALIASED);
+#define UNWARP_SAMPLING "float limit, int kernel, float cubic_a, int padding, Tensor? fill, bool align_corners"
+#define UNWARP_NEEDED ", bool image_needed, bool points_needed) -> (Tensor, Tensor, Tensor)"
+  m.def("sample_antialiased(Tensor image, Tensor positions, Tensor jacobian, " UNWARP_SAMPLING ") -> Tensor");
+  m.def("warp_affine_antialiased(Tensor image, Tensor matrix, SymInt[] size, " UNWARP_SAMPLING ") -> Tensor");
+  m.def("sample_antialiased_backward(Tensor grad, Tensor image, Tensor positions, Tensor jacobian, " UNWARP_SAMPLING UNWARP_NEEDED);
+  m.def("warp_affine_antialiased_backward(Tensor grad, Tensor image, Tensor matrix, " UNWARP_SAMPLING UNWARP_NEEDED);
 }
 
 STABLE_TORCH_LIBRARY_IMPL(unwarp, CPU, m) {
   m.impl("sample_antialiased", TORCH_BOX(&unwarp::sample_antialiased));
   m.impl("warp_affine_antialiased", TORCH_BOX(&unwarp::warp_affine_antialiased));
+  m.impl("sample_antialiased_backward", TORCH_BOX(&unwarp::sample_antialiased_backward));
+  m.impl("warp_affine_antialiased_backward", TORCH_BOX(&unwarp::warp_affine_antialiased_backward));
 }

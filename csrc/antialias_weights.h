@@ -78,6 +78,12 @@ template <class A, Kernel K> struct Weights;
 template <class A> struct Weights<A, Kernel::linear> {
   static constexpr double support = 1;
   explicit Weights(double) {}
+  UNWARP_INLINE Real<A> along(Real<A> t) const { return 1 - near_distance<A>(t); }
+  // The right-hand one where there are two, as in src/unwarp/kernels/linear.py.
+  UNWARP_INLINE Real<A> slope(Real<A> t) const {
+    Real<A> before = (t >= -1) & (t < 0) ? splat<A>(1) : splat<A>(0);
+    return (t >= 0) & (t < 1) ? splat<A>(-1) : before;
+  }
   // (1 - |u|) (1 - |v|), each at least 0.
   UNWARP_INLINE Real<A> operator()(Real<A> u, Real<A> v) const {
     Real<A> rest = 1 - near_distance<A>(u);
@@ -91,12 +97,17 @@ template <class A> struct Weights<A, Kernel::cubic> {
   explicit Weights(double cubic_a) : a(static_cast<A>(cubic_a)) {}
   UNWARP_INLINE Real<A> operator()(Real<A> u, Real<A> v) const { return along(u) * along(v); }
 
- private:
   UNWARP_INLINE Real<A> along(Real<A> t) const {
     Real<A> one = splat<A>(1);
     t = absolute<A>(t);
     Real<A> near = least<A>(t, one), beyond = least<A>(t - near, one), rest = 1 - beyond;
     return 1 - near * near * (1 + (a + 2) * (1 - near)) + a * beyond * rest * rest;
+  }
+  UNWARP_INLINE Real<A> slope(Real<A> t) const {
+    Real<A> one = splat<A>(1), distance = absolute<A>(t), beyond = least<A>(distance - 1, one);
+    Real<A> inner = distance * ((a + 2) * 3 * distance - (a + 3) * 2), outer = a * (1 - beyond) * (1 - 3 * beyond);
+    Real<A> rising = distance < 1 ? inner : outer;
+    return t < 0 ? -rising : rising;
   }
 };
 

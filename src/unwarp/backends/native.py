@@ -104,6 +104,8 @@ class Native(AbstractFused):
         size: Sequence[int],
         sampling: Sampling,
     ) -> Shaped[Tensor, "T channels *size"]:
-        if sampling.antialias:
-            return native_antialias.warp_matrix(image, matrix, size, sampling)
-        return super().warp_matrix(image, matrix, size, sampling)
+        if not sampling.antialias:
+            return super().warp_matrix(image, matrix, size, sampling)
+        if native_antialias.needless(matrix, sampling):
+            return super().warp_matrix(image, matrix, size, sampling._replace(antialias=False))
+        return native_antialias.warp_matrix(image, matrix, size, sampling)

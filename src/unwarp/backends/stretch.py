@@ -36,6 +36,12 @@ def stretch(jacobian: Float[Tensor, "*points D D"], limit: float) -> Float[Tenso
     return _planar(finite, limit) if jacobian.shape[-1] == 2 else matrix_function(finite @ finite.mT, limit)
 
 
+def nothing_shrinks(jacobian: Float[Tensor, "*points 2 2"]) -> bool:
+    """Whether the stretch of every Jacobian in 2D is the unit matrix."""
+    mean, spread = _invariants(_gram(jacobian.detach()))
+    return bool((mean + spread.sqrt() <= 1).all())
+
+
 def inverse(matrix: Float[Tensor, "*points D D"]) -> Float[Tensor, "*points D D"]:
     """The inverse of well-conditioned symmetric matrices of up to 3 rows, from their cofactors."""
     if matrix.shape[-1] == 1:
@@ -48,9 +54,7 @@ def inverse(matrix: Float[Tensor, "*points D D"]) -> Float[Tensor, "*points D D"
 def _planar(jacobian: Float[Tensor, "*points 2 2"], limit: float) -> Float[Tensor, "*points 2 2"]:
     square = _gram(jacobian)
     determinant = (jacobian[..., 0, 0] * jacobian[..., 1, 1] - jacobian[..., 0, 1] * jacobian[..., 1, 0]).abs()
-    mean = (square[..., 0, 0] + square[..., 1, 1]) / 2
-    spread = (square[..., 0, 0] - square[..., 1, 1]) ** 2 / 4 + square[..., 0, 1] ** 2
-
+    mean, spread = _invariants(square)
     largest = mean + spread.detach().sqrt()
     smallest = determinant**2 / largest.clamp_min(1)
     narrow, wide = largest <= 1, smallest >= limit**2
@@ -63,6 +67,12 @@ def _planar(jacobian: Float[Tensor, "*points 2 2"], limit: float) -> Float[Tenso
 def _gram(jacobian: Tensor) -> Tensor:
     # Elementwise on purpose: a matrix product may round to fewer digits, and the identity must stay exact.
     return (jacobian[..., :, None, :] * jacobian[..., None, :, :]).sum(-1)
+
+
+def _invariants(square: Tensor) -> tuple[Tensor, Tensor]:
+    """The mean of two eigenvalues, and the square of half their difference."""
+    mean = (square[..., 0, 0] + square[..., 1, 1]) / 2
+    return mean, (square[..., 0, 0] - square[..., 1, 1]) ** 2 / 4 + square[..., 0, 1] ** 2
 
 
 def _matrix(mask: Tensor) -> Tensor:
@@ -78,8 +88,7 @@ def _square_root(square: Tensor, determinant: Tensor, valid: Tensor) -> Tensor:
 
 def _mixed(square: Tensor, determinant: Tensor, limit: float) -> Tensor:
     """f(B) = f_2 I + (f_1 - f_2) / (l_1 - l_2) (B - l_2 I), for eigenvalues on two sides of a bound of f."""
-    mean = (square[..., 0, 0] + square[..., 1, 1]) / 2
-    spread = (square[..., 0, 0] - square[..., 1, 1]) ** 2 / 4 + square[..., 0, 1] ** 2
+    mean, spread = _invariants(square)
     distinct = spread > 0
     half_gap = torch.where(distinct, spread, 1).sqrt()
     largest = (mean + half_gap).clamp_min(1)
