@@ -9,7 +9,7 @@ from typing import NamedTuple
 import measure
 import rivals
 import torch
-from inputs import SHAPES, smooth, thetas
+from inputs import SHAPES, SHRUNK, smooth, thetas
 from ours import DiffeomorphicSeries, affine, bicubic
 from torch import Tensor
 from torch.nn import functional
@@ -176,6 +176,16 @@ def cpab_lines(budget: Budget) -> Iterator[Line]:
     yield from compare("CPAB", ours, series, image, theta, budget, against="series")
 
 
+def antialias_lines(budget: Budget) -> Iterator[Line]:
+    """A batch that is shrunk, against the same in torch's operations."""
+    for shape, size in SHRUNK:
+        ours, theirs = (
+            partial(unwarp.warp, transform="affine", size=size, antialias=True, backend=backend)
+            for backend in ("native", "reference")
+        )
+        yield from compare("antialias", ours, theirs, smooth(shape), thetas(shape[0]), budget, against="reference")
+
+
 def opencv_lines(budget: Budget) -> Iterator[Line]:
     """OpenCV's loop, the fastest of the others on large images."""
     if not rivals.present("cv2"):
@@ -207,6 +217,6 @@ def bfloat16_pair(image: Tensor, half: Tensor, theta: Tensor, budget: Budget) ->
 
 JOBS = {
     "affine": affine_lines, "tiny": tiny_lines, "channels_last": channels_last_lines, "grid": grid_lines,
-    "3d": volume_lines, "bicubic": bicubic_lines, "tps": spline_lines, "cpab": cpab_lines, "opencv": opencv_lines,
-    "bfloat16": bfloat16_lines,
+    "3d": volume_lines, "bicubic": bicubic_lines, "tps": spline_lines, "cpab": cpab_lines,
+    "antialias": antialias_lines, "opencv": opencv_lines, "bfloat16": bfloat16_lines,
 }  # fmt: skip

@@ -11,6 +11,9 @@ SHAPES = (
 )  # fmt: skip
 """Digits, crops, photos, feature maps, a frame of video."""
 
+SHRUNK = (((8, 3, 224, 224), (64, 64)), ((64, 1, 60, 60), (28, 28)))
+"""What is made smaller, and how small."""
+
 
 def smooth(shape: tuple[int, ...]) -> Tensor:
     """An image of a few waves: neighbours differ little, so roundings of position show little."""
