@@ -142,7 +142,9 @@ class _Warped(torch.autograd.Function):
         if not needed[1]:
             return grad_image, None, None, None
         points = coordinates.centred_grid(size, dtype=matrix.dtype, device=matrix.device).flatten(0, -2)
-        linear = of_positions.mT @ points + _of_jacobian(of_inverse.sum(1), matrix[..., :2], options[0])
+        # Not a matrix product, which autocast would round.
+        linear = (of_positions[..., :, None] * points[:, None]).sum(1)
+        linear = linear + _of_jacobian(of_inverse.sum(1), matrix[..., :2], options[0])
         grad_matrix = torch.cat([linear, of_positions.sum(1)[..., None]], dim=-1)
         return grad_image if needed[0] else None, grad_matrix, None, None
 

@@ -104,6 +104,36 @@ def underway(left):
 
 
 @triton.jit
+def follow(
+    field,
+    origin,
+    exists,
+    kept,
+    stages,
+    BOXES: tl.constexpr,
+    BEYOND: tl.constexpr,
+    TERMS: tl.constexpr,
+    D: tl.constexpr,
+    BLOCK: tl.constexpr,
+    KEEP: tl.constexpr,
+):
+    """By how much a block of particles is moved in time 1, and in how many stages, which are kept if asked for."""
+    moved = zeros(origin[0], D)
+    left = tl.where(exists, 1.0, moved[0])
+    stage = 0
+    while (stage < stages) & (underway(left) > 0):
+        x = plus(origin, moved, D)
+        _, weights, slopes, matrix, way = expand(field, x, BOXES, TERMS, D)
+        time, face = time_in_simplex(weights, slopes, matrix, way, left, stage + 1 < stages, BEYOND, TERMS, D)
+        moved = plus(moved, displacement(way, time, TERMS, D), D)
+        left -= time
+        if KEEP:
+            remember(kept + stage * (D + 2) * BLOCK, x, time, face, D, BLOCK)
+        stage += 1
+    return moved, stage
+
+
+@triton.jit
 def follow_kernel(
     velocities,
     start,
@@ -123,18 +153,9 @@ def follow_kernel(
     batch = (tl.program_id(0) // blocks).to(tl.int64)
     number = (tl.program_id(0) % blocks).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     exists = number < points
-    velocities += batch * nodes * D
     origin = load_points(start + batch * points_stride, number, exists, D)
-    moved = zeros(origin[0], D)
-    left = tl.where(exists, 1.0, moved[0])
-    stage = 0
-    while (stage < stages) & (underway(left) > 0):
-        x = plus(origin, moved, D)
-        _, weights, slopes, matrix, way = expand(velocities, x, BOXES, TERMS, D)
-        time, _ = time_in_simplex(weights, slopes, matrix, way, left, stage + 1 < stages, BEYOND, TERMS, D)
-        moved = plus(moved, displacement(way, time, TERMS, D), D)
-        left -= time
-        stage += 1
+    field = velocities + batch * nodes * D
+    moved, _ = follow(field, origin, exists, moved_to, stages, BOXES, BEYOND, TERMS, D, BLOCK, False)
     store_points(moved_to + batch * points * D, moved, number, exists, D)
 
 
@@ -248,21 +269,11 @@ def adjoint_kernel(
         exists = number < points
         field = velocities + batch * nodes * D
         origin = load_points(start + batch * points_stride, number, exists, D)
-        moved = zeros(origin[0], D)
-        left = tl.where(exists, 1.0, moved[0])
-        stage = 0
-        while (stage < stages) & (underway(left) > 0):
-            x = plus(origin, moved, D)
-            _, weights, slopes, matrix, way = expand(field, x, BOXES, TERMS, D)
-            time, face = time_in_simplex(weights, slopes, matrix, way, left, stage + 1 < stages, BEYOND, TERMS, D)
-            moved = plus(moved, displacement(way, time, TERMS, D), D)
-            left -= time
-            remember(kept + stage * (D + 2) * BLOCK + lane, x, time, face, D, BLOCK)
-            stage += 1
+        _, stage = follow(field, origin, exists, kept + lane, stages, BOXES, BEYOND, TERMS, D, BLOCK, True)
         tl.debug_barrier()
         outer = load_points(upstream + batch * points * D, number, exists, D)
         gradient = outer
-        worth = tl.zeros_like(left)
+        worth = tl.zeros_like(outer[0])
         arrived = tl.zeros_like(lane)
         while stage > 0:
             stage -= 1
