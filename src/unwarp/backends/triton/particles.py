@@ -12,7 +12,7 @@ import numpy as np
 import triton
 import triton.language as tl
 
-from unwarp.backends.triton.series import displacement, expand, normal_of, steep, time_in_simplex
+from unwarp.backends.triton.series import displacement, expand, normal_of, steep, time_in_simplex, vector_value
 
 
 def _gauss(count):
@@ -195,18 +195,6 @@ def series_back(matrix, gradient, TERMS: tl.constexpr, D: tl.constexpr):
                 total += matrix[other * D + axis] * back[(term - 1) * D + other]
             back = back + (total * (1.0 / term),)
     return back
-
-
-@triton.jit
-def vector_value(series, t, COUNT: tl.constexpr, D: tl.constexpr):
-    """A series of vectors (``term * D + axis``) at a time."""
-    result = ()
-    for axis in tl.static_range(D):
-        total = series[(COUNT - 1) * D + axis]
-        for i in tl.static_range(1, COUNT):
-            total = total * t + series[(COUNT - 1 - i) * D + axis]
-        result = result + (total,)
-    return result
 
 
 @triton.jit

@@ -83,14 +83,24 @@ def expand(velocities, x, BOXES: tl.constexpr, TERMS: tl.constexpr, D: tl.conste
 
 
 @triton.jit
+def vector_value(series, t, COUNT: tl.constexpr, D: tl.constexpr):
+    """A series of vectors (``term * D + axis``) at a time."""
+    result = ()
+    for axis in tl.static_range(D):
+        total = series[(COUNT - 1) * D + axis]
+        for i in tl.static_range(1, COUNT):
+            total = total * t + series[(COUNT - 1 - i) * D + axis]
+        result = result + (total,)
+    return result
+
+
+@triton.jit
 def displacement(way, t, TERMS: tl.constexpr, D: tl.constexpr):
     """By how much particles move until a time."""
+    mean_velocity = vector_value(way, t, TERMS, D)
     moved = ()
     for axis in tl.static_range(D):
-        total = way[(TERMS - 1) * D + axis]
-        for i in tl.static_range(1, TERMS):
-            total = total * t + way[(TERMS - 1 - i) * D + axis]
-        moved = moved + (total * t,)
+        moved = moved + (mean_velocity[axis] * t,)
     return moved
 
 
