@@ -181,7 +181,7 @@ def antialias_lines(budget: Budget) -> Iterator[Line]:
     for shape, size in SHRUNK:
         ours, theirs = (
             partial(unwarp.warp, transform="affine", size=size, antialias=True, backend=backend)
-            for backend in ("native", "reference")
+            for backend in ("auto", "reference")
         )
         yield from compare("antialias", ours, theirs, smooth(shape), thetas(shape[0]), budget, against="reference")
 

@@ -32,16 +32,20 @@ def case(device):
     return make
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("ndim", [1, 2, 3])
-def test_value_and_gradients(ndim, dtype, case):
-    velocities, points, *rest = case(ndim, dtype=dtype)
+def assert_as_the_series(velocities, points, *rest):
     given = velocities.requires_grad_(), points.requires_grad_()
     upstream = torch.randn(points.shape, generator=generator(7), dtype=torch.float64).to(points)
     values = [call(*given, *rest) for call in (follow, trajectory.follow)]
     assert_matches(*values, "followed")
     found, expected = (torch.autograd.grad(value, given, upstream) for value in values)
     assert_gradients_match(found, expected)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("ndim", [1, 2, 3])
+def test_value_and_gradients(ndim, dtype, case):
+    velocities, points, *rest = case(ndim, dtype=dtype)
+    assert_as_the_series(velocities, points, *rest)
 
 
 @pytest.mark.parametrize("speed", [0.0, 0.05])
@@ -56,23 +60,13 @@ def test_more_than_a_block_a_batch_and_a_block_a_program(case, monkeypatch):
     monkeypatch.setattr(ours, "_BLOCK", 4)
     monkeypatch.setattr(ours, "_PROGRAMS", 3)
     velocities, points, *rest = case(2, batch=3, count=10, speed=0.3)
-    given = velocities.requires_grad_(), points.requires_grad_()
-    upstream = torch.randn(points.shape, generator=generator(7), dtype=torch.float64).to(points)
-    values = [call(*given, *rest) for call in (follow, trajectory.follow)]
-    assert_matches(*values, "followed")
-    found, expected = (torch.autograd.grad(value, given, upstream) for value in values)
-    assert_gradients_match(found, expected)
+    assert_as_the_series(velocities, points, *rest)
 
 
 def test_gradients_where_a_stage_ends_before_a_simplex_does(case):
     """A field so steep that the series has to start anew within a simplex."""
     velocities, points, boxes, _ = case(2, speed=3.0, count=6)
-    given = velocities.requires_grad_(), points.requires_grad_()
-    upstream = torch.randn(points.shape, generator=generator(7), dtype=torch.float64).to(points)
-    values = [call(*given, boxes, 400) for call in (follow, trajectory.follow)]
-    assert_matches(*values, "followed")
-    found, expected = (torch.autograd.grad(value, given, upstream) for value in values)
-    assert_gradients_match(found, expected)
+    assert_as_the_series(velocities, points, boxes, 400)
 
 
 @pytest.mark.parametrize("stages", [1, 2, 3])
