@@ -2,6 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from unwarp.errors import ShapeError
 from unwarp.models import st_cnn, st_fcn
 
 
@@ -35,3 +36,9 @@ def test_transformer_may_sample_another_size(build):
     seen = F.interpolate(images, (28, 26), mode="bilinear", align_corners=False)
     torch.testing.assert_close(model.transformer(images), seen, rtol=0, atol=1e-5)
     torch.testing.assert_close(model(images), model.classifier(seen), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("build", [st_cnn, st_fcn])
+def test_refuses_to_pool_everything_away(build):
+    with pytest.raises(ShapeError, match=r"pooling: expected at most 1 for \(1, 1\) pixels .* got 2"):
+        build((42, 42), output_size=(1, 1), pooling=2)

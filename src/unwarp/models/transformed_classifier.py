@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unwarp._typing import Float
+from unwarp.errors import ShapeError
 from unwarp.models.cnn import CNN
 from unwarp.models.fcn import FCN
 from unwarp.nn import ConvLocaliser, DenseLocaliser, SpatialTransformer
@@ -59,6 +60,9 @@ def st_fcn(
         classes: how many logits to return.
         width: units of each hidden layer of the classifier.
 
+    Raises:
+        ShapeError: the pooling leaves no pixel.
+
     Examples:
         >>> import torch
         >>> st_fcn((42, 42), pooling=2)(torch.zeros(4, 1, 42, 42)).shape
@@ -90,6 +94,9 @@ def st_cnn(
         classes: how many logits to return.
         width: filters of each convolution of the classifier; the localiser has 20.
 
+    Raises:
+        ShapeError: the pooling leaves the classifier too few pixels.
+
     Examples:
         >>> import torch
         >>> st_cnn((42, 42), pooling=2)(torch.zeros(4, 1, 42, 42)).shape
@@ -101,4 +108,9 @@ def st_cnn(
 
 
 def _pooled(size: Sequence[int], pooling: int) -> tuple[int, ...]:
+    if min(size) < pooling:
+        raise ShapeError(
+            f"pooling: expected at most {min(size)} for {tuple(size)} pixels behind the transformer, got {pooling}. "
+            "Pool less, or let the transformer sample more pixels."
+        )
     return tuple(n // pooling for n in size)
