@@ -17,6 +17,7 @@ from torch.nn import functional
 import unwarp
 
 DEEP = ((32, 64, 56, 56), (16, 256, 28, 28))
+LARGE = ((4, 3, 1080, 1920), (32, 64, 112, 112))
 LARGEST_DIFFERENCE = {"torch": 2e-3, "kornia": 2e-3, "monai": 2e-3, "scipy": 2e-3, "cv2": 5e-2, "kornia_tps": 0.2}
 """Of outputs within -1..1 and smooth. OpenCV rounds positions to 1/32 pixel. kornia centres its splines on
 the target points, not on the control points: between these the two are different splines."""
@@ -121,6 +122,12 @@ def tiny_lines(budget: Budget) -> Iterator[Line]:
     yield from compare("one digit", affine, rivals.torch_warp, image, theta, budget, (1, 1))
 
 
+def large_lines(budget: Budget) -> Iterator[Line]:
+    """Results beyond 32 MiB, which no C library keeps: each call finds fresh pages."""
+    for shape in LARGE:
+        yield from compare("large", affine, rivals.torch_warp, smooth(shape), thetas(shape[0]), budget)
+
+
 def channels_last_lines(budget: Budget) -> Iterator[Line]:
     """Both in channels_last, which torch keeps too."""
     for shape in DEEP:
@@ -216,7 +223,7 @@ def bfloat16_pair(image: Tensor, half: Tensor, theta: Tensor, budget: Budget) ->
 
 
 JOBS = {
-    "affine": affine_lines, "tiny": tiny_lines, "channels_last": channels_last_lines, "grid": grid_lines,
-    "3d": volume_lines, "bicubic": bicubic_lines, "tps": spline_lines, "cpab": cpab_lines,
+    "affine": affine_lines, "tiny": tiny_lines, "large": large_lines, "channels_last": channels_last_lines,
+    "grid": grid_lines, "3d": volume_lines, "bicubic": bicubic_lines, "tps": spline_lines, "cpab": cpab_lines,
     "antialias": antialias_lines, "opencv": opencv_lines, "bfloat16": bfloat16_lines,
 }  # fmt: skip

@@ -8,6 +8,7 @@
 
 #include <array>
 
+#include "huge_pages.h"
 #include "problem.h"
 
 namespace unwarp {
@@ -70,7 +71,9 @@ template <class Sizes> Tensor empty(const Sizes& size, bool channels_last, Scala
   TORCH_ERROR_CODE_CHECK(aoti_torch_empty_strided(rank, size.data(), strides.data(),
                                                   torch::stable::detail::to<int32_t>(torch::stable::detail::from(dtype)),
                                                   aoti_torch_device_type_cpu(), 0, &handle));
-  return Tensor(handle);
+  Tensor result(handle);
+  prefer_huge_pages(result.data_ptr(), static_cast<size_t>(result.numel()) * result.element_size());
+  return result;
 }
 
 }  // namespace unwarp
