@@ -10,8 +10,7 @@ from unwarp.training.module import ClassificationModule
 
 def test_training_labels_are_smoothed_and_others_are_not():
     model = nn.Flatten()
-    module = ClassificationModule(model, lambda model, steps: None, classes=4, label_smoothing=0.5)
-    module.log = lambda *arguments, **options: None
+    module = ClassificationModule(model, lambda model, steps: None, label_smoothing=0.5)
     batch = torch.tensor([[[9.0, 0.0, 0.0, 0.0]]]), torch.tensor([0])
     smoothed = module.training_step(batch, 0)
     plain = torch.nn.functional.cross_entropy(batch[0].flatten(1), batch[1])
@@ -23,17 +22,16 @@ def test_penalties_are_part_of_the_training_loss_alone():
     with torch.no_grad():
         transformer.regression.bias.mul_(3)  # looks at three times the image
     model = nn.Sequential(transformer, nn.Flatten(), nn.Linear(784, 10))
-    logged = {}
     batch = torch.rand(4, 1, 28, 28), torch.arange(4)
 
     def loss_with(**options):
         module = ClassificationModule(model, lambda model, steps: None, **options)
-        module.log = lambda name, value, **_: logged.update({name: value})
         with torch.no_grad():
             module.validation_step(batch, 0)
-        return module.training_step(batch, 0)
+        return module.training_step(batch, 0), module.figures.means("train")
 
-    added = loss_with(penalties={"outside": 0.5}) - loss_with()
+    (penalised, logged), (plain, _) = loss_with(penalties={"outside": 0.5}), loss_with()
+    added = penalised - plain
     _, theta = transformer(batch[0], return_theta=True)
     expected = 0.5 * outside_penalty(theta, transformer.transform)
     assert expected > 0.1
@@ -42,11 +40,9 @@ def test_penalties_are_part_of_the_training_loss_alone():
 
 
 def test_labels_may_be_probabilities():
-    module = ClassificationModule(nn.Flatten(), lambda model, steps: None, classes=3)
-    logged = {}
-    module.log = lambda name, value, **_: logged.update({name: value})
+    module = ClassificationModule(nn.Flatten(), lambda model, steps: None)
     logits, chances = torch.tensor([[2.0, 0.0, 0.0], [0.0, 0.0, 3.0]]), torch.tensor([[0.6, 0.2, 0.2], [0.4, 0.3, 0.3]])
     loss = module.training_step((logits[:, None], chances), 0)
     expected = -(chances * logits.log_softmax(1)).sum(1).mean()
     assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
-    assert logged["train_error"].compute().item() == pytest.approx(50)
+    assert module.figures.means("train")["train_error"].item() == pytest.approx(50)

@@ -49,7 +49,6 @@ def test_penalties_are_part_of_the_training_loss():
     losses = []
     for penalties in ({}, {"outside": 0.5}):
         module = ReadingModule(reader, modern, penalties=penalties)
-        module.log = lambda *arguments, **options: None
         losses.append(module.training_step((images, answers), 0))
     theta = reader.transformer.localise(images)
     expected = 0.5 * outside_penalty(theta, reader.transformer.transform)
@@ -59,9 +58,8 @@ def test_penalties_are_part_of_the_training_loss():
 
 def test_counts_lines_and_characters(make_module):
     module = ReadingModule(torch.nn.Identity(), modern)
-    logged = {}
-    module.log = lambda name, value, **_: logged.update({name: value.compute().item()})
     truth = torch.tensor([[1, 2, 0], [2, 0, 0]])
     module.test_step((F.one_hot(torch.tensor([[1, 0, 2], [1, 0, 0]]), 3).float(), truth), 0)
-    assert logged["test_error"] == pytest.approx(50)
-    assert logged["test_character_error"] == pytest.approx(100 / 3)
+    logged = module.figures.means("test")
+    assert logged["test_error"].item() == pytest.approx(50)
+    assert logged["test_character_error"].item() == pytest.approx(100 / 3)

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from unwarp.data import mnist, mnist_subset, tasks
-from unwarp.data.distorted_mnist import NUM_CLASSES, EpochSampler, FixedBatches, FreshBatches
+from unwarp.data.distorted_mnist import EpochSampler, FixedBatches, FreshBatches
 from unwarp.data.lazy_batches import LazyBatches
 from unwarp.data.pairs import PairBatches
 from unwarp.data.scattered import Scattered, per_class
@@ -85,7 +85,6 @@ def build_module(
     precision: Precision,
     *,
     about: Mapping[str, Any],
-    classes: int = NUM_CLASSES,
 ) -> ClassificationModule:
     """The training module of a network; its checkpoints carry ``about``.
 
@@ -104,7 +103,6 @@ def build_module(
     return ClassificationModule(
         model,
         plan,
-        classes=classes,
         channels_last=precision.channels_last,
         label_smoothing=config.label_smoothing,
         penalties=penalties,

@@ -108,9 +108,7 @@ def run_folder(
     precision = build_precision(training, device)
     torch.manual_seed(seed)
     model = build_folder_model(config, classes=len(folder.classes))
-    module = ClassificationModule(
-        model, build_plan(training), classes=len(folder.classes), channels_last=precision.channels_last, about=about
-    )
+    module = ClassificationModule(model, build_plan(training), channels_last=precision.channels_last, about=about)
     epochs = build_epochs(training, batches=_steps(data, devices))
     outcome = fit(
         module,

@@ -9,7 +9,6 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from unwarp.data import tasks
 from unwarp.errors import OptionError
 from unwarp.experiments import provenance
 from unwarp.experiments.build import build_data, build_device, build_epochs, build_model, build_module, build_precision
@@ -88,8 +87,7 @@ def run(
     about = {"name": experiment.name, "seed": seed, "config": experiment.config.values()}
     if embedding is not None:
         about["embedding"] = embedding.config.values()
-    classes = tasks.get(experiment.config.data.distortion).classes
-    module = build_module(experiment.config.training, model, precision, about=about, classes=classes)
+    module = build_module(experiment.config.training, model, precision, about=about)
     if isinstance(model, CoLocaliser) and embedding is not None and start is None:
         # Its run lies in this run's folder and is taken up again like any other.
         part = run(embedding, folder / "embedding", seed=seed, data_dir=data_dir, resume=True, progress=progress)

@@ -5,7 +5,6 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from torchmetrics import MeanMetric
 
 import unwarp
 from unwarp._typing import Float, Integer, Shaped
@@ -45,7 +44,6 @@ class ColocalisationModule(ClassificationModule):
         self, model: CoLocaliser, plan: Callable[[nn.Module, int], Plan], *, about: Mapping[str, Any] | None = None
     ) -> None:
         super().__init__(model, plan, about=about)
-        self.misses = nn.ModuleDict({"val": MeanMetric(), "test": MeanMetric()})
 
     @property
     def co_localiser(self) -> CoLocaliser:
@@ -57,7 +55,7 @@ class ColocalisationModule(ClassificationModule):
         label, images, others, places = batch
         done = self.global_step / max(1, int(self.trainer.estimated_stepping_batches))
         loss = triplet_loss(self.co_localiser, label, images, others, places, weight=_rise(done))
-        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(images), prog_bar=True)
+        self.figures.add("train_loss", loss, weight=len(images))
         self.refuse_non_finite(loss)
         return loss
 
@@ -67,7 +65,7 @@ class ColocalisationModule(ClassificationModule):
         self._count("val", images, found)
         generator = torch.Generator().manual_seed(batch_idx)
         losses = [self._fixed_loss(images[found[:, 0] == label], label, generator) for label in _labels(found)]
-        self.log("val_loss", torch.stack(losses).mean(), on_epoch=True, batch_size=len(images))
+        self.figures.add("val_loss", torch.stack(losses).mean(), weight=len(images))
 
     def test_step(self, batch: Any, batch_idx: int) -> None:  # noqa: ANN401 - as above
         """The misses of one batch of the set."""
@@ -78,9 +76,7 @@ class ColocalisationModule(ClassificationModule):
         return triplet_loss(self.co_localiser, label, images, images.roll(1, 0), places, weight=1.0)
 
     def _count(self, stage: str, images: Tensor, found: Tensor) -> None:
-        metric = cast(MeanMetric, self.misses[stage])
-        metric(100 * (~located(self.co_localiser, images, found)).float())
-        self.log(f"{stage}_error", metric, on_step=False, on_epoch=True, prog_bar=stage == "val")
+        self.figures.add(f"{stage}_error", 100 * (~located(self.co_localiser, images, found)).float())
 
 
 def triplet_loss(

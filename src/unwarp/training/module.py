@@ -8,11 +8,11 @@ import torch.nn.functional as F
 from lightning import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
-from torchmetrics.classification import MulticlassAccuracy
 
 from unwarp.errors import TrainingError
 from unwarp.nn import ThetaPenalty
 from unwarp.training.checkpoints import ABOUT
+from unwarp.training.epoch_figures import EpochFigures
 from unwarp.training.schedules import Plan
 from unwarp.training.theta_probe import ThetaProbe
 
@@ -20,16 +20,8 @@ __all__ = ["ClassificationModule"]
 
 Batch = tuple[Tensor, Tensor]
 
-
-class ErrorRate(MulticlassAccuracy):
-    """Share of wrong answers, in percent."""
-
-    def __init__(self, classes: int) -> None:
-        super().__init__(num_classes=classes, average="micro")
-
-    def compute(self) -> Tensor:
-        """The rate over everything seen since the last reset."""
-        return 100 * (1 - super().compute())
+SHOWN = ("train_loss", "val_error")
+"""Figures beside the progress bar."""
 
 
 class ClassificationModule(LightningModule):
@@ -41,7 +33,6 @@ class ClassificationModule(LightningModule):
     Args:
         model: maps images to logits, ``(batch, classes)`` or ``(batch, answers, classes)``.
         plan: gives the optimiser and schedule for a model and a number of steps.
-        classes: number of logits.
         channels_last: lay images and filters out with the channels innermost.
         label_smoothing: share of each training label that is spread over all classes.
         penalties: weights of `unwarp.nn.ThetaPenalty`, which is added to the training loss and logged as
@@ -57,7 +48,6 @@ class ClassificationModule(LightningModule):
         model: nn.Module,
         plan: Callable[[nn.Module, int], Plan],
         *,
-        classes: int = 10,
         channels_last: bool = False,
         label_smoothing: float = 0.0,
         penalties: Mapping[str, float] | None = None,
@@ -74,7 +64,7 @@ class ClassificationModule(LightningModule):
         self._penalty = ThetaPenalty(model, **penalties) if penalties else None
         self._about = dict(about or {})
         self.probe = ThetaProbe(model)
-        self.train_errors, self.val_errors, self.test_errors = (ErrorRate(classes) for _ in range(3))
+        self.figures = EpochFigures()
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits of a batch of images."""
@@ -86,15 +76,28 @@ class ClassificationModule(LightningModule):
         Raises:
             TrainingError: it is not finite.
         """
-        return self.penalised(self._step("train", self.train_errors, batch), count=len(batch[1]))
+        return self.penalised(self._step("train", batch), count=len(batch[1]))
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Count the errors in one validation batch."""
-        self._step("val", self.val_errors, batch)
+        self._step("val", batch)
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         """Count the errors in one test batch."""
-        self._step("test", self.test_errors, batch)
+        self._step("test", batch)
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:  # noqa: ANN401 - Lightning's own
+        """Log the epoch's means with its last batch, before any callback looks for them."""
+        if self.trainer.is_last_batch:
+            self._report("train")
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the means."""
+        self._report("val")
+
+    def on_test_epoch_end(self) -> None:
+        """Log the means."""
+        self._report("test")
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """The plan for this model and the trainer's number of steps."""
@@ -105,20 +108,21 @@ class ClassificationModule(LightningModule):
         """Say in the checkpoint what it holds."""
         checkpoint[ABOUT] = self._about
 
-    def _step(self, stage: str, errors: ErrorRate, batch: Batch) -> Tensor:
+    def _step(self, stage: str, batch: Batch) -> Tensor:
         images, labels = batch
         logits = self(images).float().flatten(0, -2)  # one row an answer, also where an image asks for several
         uncertain = labels.is_floating_point()  # a probability for each class
         labels = labels if uncertain else labels.flatten()
         smoothing = self._label_smoothing if stage == "train" else 0.0
         loss = F.cross_entropy(logits, labels, label_smoothing=smoothing)
-        errors(logits, labels.argmax(dim=1) if uncertain else labels)
-        shown = stage == "train"
-        self.log(
-            f"{stage}_loss", loss, on_epoch=True, on_step=False, batch_size=len(labels), prog_bar=shown, sync_dist=True
-        )
-        self.log(f"{stage}_error", errors, on_step=False, on_epoch=True, prog_bar=stage == "val")
+        wrong = logits.argmax(dim=1) != (labels.argmax(dim=1) if uncertain else labels)
+        self.figures.add(f"{stage}_loss", loss, weight=len(labels))
+        self.figures.add(f"{stage}_error", 100 * wrong.float())
         return loss
+
+    def _report(self, stage: str) -> None:
+        for name, mean in self.figures.means(stage).items():
+            self.log(name, mean, on_step=False, on_epoch=True, prog_bar=name in SHOWN, batch_size=1)
 
     def _laid_out(self, tensor: Tensor) -> Tensor:
         if not self._channels_last:
@@ -135,7 +139,7 @@ class ClassificationModule(LightningModule):
         """
         if self._penalty is not None:
             penalty = self._penalty()
-            self.log("train_penalty", penalty, on_epoch=True, on_step=False, batch_size=count, sync_dist=True)
+            self.figures.add("train_penalty", penalty, weight=count)
             loss = loss + penalty
         self.refuse_non_finite(loss)
         return loss

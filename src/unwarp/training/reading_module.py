@@ -1,12 +1,11 @@
 """The training loop's view of a reader of lines."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, cast
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchmetrics import MeanMetric
 
 from unwarp._typing import Float, Integer
 from unwarp.metrics import BLANK, best_path, character_error, line_error
@@ -40,22 +39,19 @@ class ReadingModule(ClassificationModule):
         about: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(model, plan, channels_last=channels_last, penalties=penalties, about=about)
-        self.lines = nn.ModuleDict({"val": MeanMetric(), "test": MeanMetric()})
-        self.characters = nn.ModuleDict({"val": MeanMetric(), "test": MeanMetric()})
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """The loss of one batch. Raises `TrainingError` where it is not finite."""
         images, answers = batch
         loss = ctc(self(images), answers)
-        options: dict[str, Any] = {"on_step": False, "on_epoch": True, "prog_bar": True, "sync_dist": True}
-        self.log("train_loss", loss, batch_size=len(images), **options)
+        self.figures.add("train_loss", loss, weight=len(images))
         return self.penalised(loss, count=len(images))
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Loss and mistakes of one validation batch."""
         images, answers = batch
         logits = self(images)
-        self.log("val_loss", ctc(logits, answers), on_epoch=True, batch_size=len(images), sync_dist=True)
+        self.figures.add("val_loss", ctc(logits, answers), weight=len(images))
         self._count("val", logits, answers)
 
     def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
@@ -66,11 +62,10 @@ class ReadingModule(ClassificationModule):
     def _count(self, stage: str, logits: Tensor, answers: Tensor) -> None:
         read = best_path(logits)
         edits, characters = character_error(read, answers)
-        lines, of_characters = cast(MeanMetric, self.lines[stage]), cast(MeanMetric, self.characters[stage])
-        lines(100 * line_error(read, answers) / len(answers), weight=len(answers))
-        of_characters(100 * edits / max(1, characters), weight=characters)
-        self.log(f"{stage}_error", lines, on_step=False, on_epoch=True, prog_bar=stage == "val")
-        self.log(f"{stage}_character_error", of_characters, on_step=False, on_epoch=True)
+        lines = torch.tensor(100 * line_error(read, answers) / len(answers), device=logits.device)
+        of_characters = torch.tensor(100 * edits / max(1, characters), device=logits.device)
+        self.figures.add(f"{stage}_error", lines, weight=len(answers))
+        self.figures.add(f"{stage}_character_error", of_characters, weight=characters)
 
 
 def ctc(logits: Float[Tensor, "batch steps classes"], answers: Integer[Tensor, "batch length"]) -> Tensor:

@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 
 from unwarp.nn import AbstractSpatialTransformer
 from unwarp.training.collapse import SMALLEST_SPREAD, CollapseWarning, Look, look, signs
+from unwarp.training.epoch_figures import EpochFigures
 from unwarp.training.module import ClassificationModule
 from unwarp.training.theta_probe import ThetaProbe, transformers
 
@@ -39,6 +40,7 @@ class ThetaStatistics(Callback):
         self._probe: ThetaProbe | None = None
         self._watched: dict[str, AbstractSpatialTransformer] = {}
         self._gradients: dict[str, list[Tensor]] = defaultdict(list)
+        self._figures = EpochFigures()
         self._constant: dict[str, int] = defaultdict(int)
         self._warned: set[tuple[str, str]] = set()
 
@@ -55,7 +57,15 @@ class ThetaStatistics(Callback):
             found = [one.grad for one in transformer.localising_parameters() if one.grad is not None]
             norm = torch.nn.utils.get_total_norm(found) if found else torch.zeros((), device=pl_module.device)
             self._gradients[place].append(norm.detach())
-            pl_module.log(self._name("localiser_gradient", place), norm, on_step=False, on_epoch=True)
+            self._figures.add(self._name("localiser_gradient", place), norm)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: object, batch_idx: int
+    ) -> None:
+        """Log the means of the norms with the epoch's last batch."""
+        if trainer.is_last_batch:
+            for name, mean in self._figures.means().items():
+                pl_module.log(name, mean, on_step=False, on_epoch=True, batch_size=1)
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log theta, and warn of what it shows."""
