@@ -1,5 +1,6 @@
 """Every block of Python in the documentation runs, page by page and in order; every command is one that exists."""
 
+import ast
 import re
 import shlex
 import textwrap
@@ -45,7 +46,39 @@ def parse(arguments: list[str]):
     return context
 
 
-@pytest.mark.parametrize("page", pages_with("python"))
+def translated(page: str) -> Path:
+    """The English page that a Chinese one, by its path below zh/, links to."""
+    (link,) = re.findall(r"\[English\]\((.*?)\)", (DOCS / "zh" / page).read_text(encoding="utf-8"))
+    return DOCS / "zh" / link
+
+
+def shape(page: Path) -> list[str]:
+    """What a translation has in common with its original: the first characters of headings, lists and tables."""
+    prose = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    return re.findall(r"^(?:#+ |- |\||!\[)", prose, re.MULTILINE)
+
+
+ORIGINALS = [page for page in pages_with("python") if not page.startswith("zh/")]
+CHINESE = sorted(str(page.relative_to(DOCS / "zh")) for page in (DOCS / "zh").glob("*.md"))
+
+
+@pytest.mark.parametrize("page", CHINESE)
+def test_translations_hold_the_same_code(page):
+    """Comments apart; so they run as their originals do."""
+    chinese, english = DOCS / "zh" / page, translated(page)
+    for language in ("python", "bash"):
+        codes = [blocks(one, language) for one in (chinese, english)]
+        if language == "python":
+            codes = [[ast.dump(ast.parse(block)) for block in code] for code in codes]
+        assert codes[0] == codes[1]
+
+
+@pytest.mark.parametrize("page", [page for page in CHINESE if page != "index.md"])
+def test_translations_are_complete(page):
+    assert shape(DOCS / "zh" / page) == shape(translated(page))
+
+
+@pytest.mark.parametrize("page", ORIGINALS)
 def test_python_blocks_run(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {"__name__": "docs"}
@@ -69,5 +102,5 @@ def test_a_wrong_option_is_seen():
 
 
 def test_the_tutorials_are_among_them():
-    expected = {"index.md", "tutorials/first-transformer.md", "tutorials/paper.md", "zh/index.md", "zh/paper.md"}
-    assert expected <= {*pages_with("python")}
+    assert {"index.md", "tutorials/first-transformer.md", "tutorials/paper.md"} <= {*ORIGINALS}
+    assert {"index.md", "paper.md", "first-transformer.md", "training.md", "conventions.md"} <= {*CHINESE}
