@@ -25,7 +25,7 @@ class OptionError(UnwarpError, ValueError):
     """An option has a value that does not exist or does not fit the others."""
 
 
-class UnsupportedError(UnwarpError, NotImplementedError):
+class UnsupportedError(UnwarpError, NotImplementedError):  # also the builtin that torch raises where it has none
     """The mathematics has no such operation, for example the inverse of a spline."""
 
 

@@ -9,8 +9,7 @@ __all__ = ["EpochFigures"]
 class EpochFigures:
     """Collects figures batch by batch, for one entry in the logs an epoch.
 
-    `lightning.LightningModule.log` called in every step does the same, and takes about a millisecond a name: in a step
-    of a small network as long as its forward pass.
+    `lightning.LightningModule.log` called in every step does the same, and is a good part of a small network's step.
     """
 
     def __init__(self) -> None:

@@ -86,6 +86,10 @@ class ClassificationModule(LightningModule):
         """Count the errors in one test batch."""
         self._step("test", batch)
 
+    def on_fit_start(self) -> None:
+        """Forget what an interrupted epoch has left."""
+        self.figures = EpochFigures()
+
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:  # noqa: ANN401 - Lightning's own
         """Log the epoch's means with its last batch, before any callback looks for them."""
         if self.trainer.is_last_batch:
