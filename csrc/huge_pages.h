@@ -6,6 +6,7 @@
 
 #if defined(__linux__)
 #include <sys/mman.h>
+#include <unistd.h>
 #endif
 
 namespace unwarp {
@@ -14,8 +15,9 @@ namespace unwarp {
 // are then fewer to map and to look up. NumPy does the same from the same size. A refusal is no error.
 inline void prefer_huge_pages(void* block, size_t bytes) {
 #if defined(MADV_HUGEPAGE)
-  constexpr size_t least = size_t{4} << 20, page = 4096;
+  constexpr size_t least = size_t{4} << 20;
   if (bytes < least) return;
+  static const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));  // not 4096 on every aarch64
   const auto begin = reinterpret_cast<uintptr_t>(block);
   const uintptr_t first = (begin + page - 1) / page * page, last = (begin + bytes) / page * page;
   madvise(reinterpret_cast<void*>(first), last - first, MADV_HUGEPAGE);
