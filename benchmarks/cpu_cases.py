@@ -17,6 +17,7 @@ from torch.nn import functional
 import unwarp
 
 DEEP = ((32, 64, 56, 56), (16, 256, 28, 28))
+PHOTOGRAPHS = (32, 3, 224, 224)
 LARGE = ((4, 3, 1080, 1920), (32, 64, 112, 112))
 LARGEST_DIFFERENCE = {"torch": 2e-3, "kornia": 2e-3, "monai": 2e-3, "scipy": 2e-3, "cv2": 5e-2, "kornia_tps": 0.2}
 """Of outputs within -1..1 and smooth. OpenCV rounds positions to 1/32 pixel. kornia centres its splines on
@@ -133,6 +134,8 @@ def channels_last_lines(budget: Budget) -> Iterator[Line]:
     for shape in DEEP:
         image = smooth(shape).to(memory_format=torch.channels_last)
         yield from compare("channels_last", affine, rivals.torch_warp, image, thetas(shape[0]), budget, (4, 8))
+    image = smooth(PHOTOGRAPHS).to(memory_format=torch.channels_last)
+    yield from compare("channels_last", affine, rivals.torch_warp, image, thetas(len(image)), budget)
 
 
 def grid_lines(budget: Budget) -> Iterator[Line]:

@@ -2,10 +2,42 @@
 // Inlined, so that a constant number of channels leaves neither tails nor loops.
 #pragma once
 
+#include <type_traits>
+
 #include "taps.h"
 
 namespace unwarp {
 namespace {
+
+// Calls use(channels), those of a photograph as a constant.
+template <class F> UNWARP_INLINE void with_channels(int64_t channels, const F& use) {
+  switch (channels) {
+    case 2: return use(std::integral_constant<int64_t, 2>{});
+    case 3: return use(std::integral_constant<int64_t, 3>{});
+    case 4: return use(std::integral_constant<int64_t, 4>{});
+    default: return use(channels);
+  }
+}
+
+// How many samples ahead the pixels that one reads are asked for; 0 where the caches hold the images anyhow. Pixels of
+// more than `longest` bytes the processor follows by itself.
+inline int64_t samples_ahead(const Problem& p, int64_t channel_bytes, int64_t longest) {
+  constexpr int64_t ahead = 4 << 10, most = 64, cached = 8 << 20;  // bytes; samples; bytes
+  int64_t pixel = p.channels * channel_bytes;
+  return pixel > longest || p.images * p.in_pixels * pixel <= cached ? 0 : smaller(ahead / pixel, most);
+}
+
+// Asks for the cache lines of one sample's taps.
+template <class A, int D, int K, class S>
+UNWARP_INLINE void prefetch_pixels(const Tile<A, D, K>& tile, int64_t k, bool window, const S* image, int64_t channels) {
+  constexpr int64_t line = 64 / sizeof(S);
+  const int64_t runs = window ? 1 : K, length = window ? K * channels : channels;
+  for (int r = 0; r < Tile<A, D, K>::rows; ++r)
+    for (int64_t s = 0; s < runs; ++s) {
+      int64_t pixel = static_cast<int64_t>(tile.row[r][k]) + (window ? 0 : static_cast<int64_t>(tile.column[s][k]));
+      for (int64_t c = 0; c < length; c += line) __builtin_prefetch(image + pixel * channels + c);
+    }
+}
 
 // One sample's taps: where they start, in elements from the image's start, and what they weigh.
 template <class A, int D, int K> struct PixelTaps {
@@ -28,11 +60,12 @@ template <class A, int D, int K> struct PixelTaps {
   }
 };
 
-// Pixels [from, to) of the tile; `out` is the first one's.
+// Pixels [from, to) of the tile; `out` is the first one's. `ahead`: see samples_ahead.
 template <class A, int D, int K, class S, class O>
 UNWARP_INLINE void blend_pixels(const Tile<A, D, K>& tile, bool window, const S* image, O* out, const A* fill,
-                                int64_t channels, int64_t from, int64_t to) {
+                                int64_t channels, int64_t from, int64_t to, int64_t ahead) {
   for (int64_t k = from; k < to; ++k, out += channels) {
+    if (ahead) prefetch_pixels(tile, smaller(k + ahead, to - 1), window, image, channels);
     PixelTaps<A, D, K> taps(tile, k, window, channels);
     A outside = fill ? tile.outside[k] : A(0);
     for (int64_t c = 0; c < channels; c += Lanes<A>::count) {
@@ -48,8 +81,9 @@ UNWARP_INLINE void blend_pixels(const Tile<A, D, K>& tile, bool window, const S*
 // d loss / d position of every sample: the taps, weighted by their slopes, times the gradient.
 template <class A, int D, int K, class S, class G>
 UNWARP_INLINE void position_gradient_pixels(Tile<A, D, K>& tile, bool window, const S* image, const G* g,
-                                            int64_t channels, int64_t from, int64_t to) {
+                                            int64_t channels, int64_t from, int64_t to, int64_t ahead) {
   for (int64_t k = from; k < to; ++k, g += channels) {
+    if (ahead) prefetch_pixels(tile, smaller(k + ahead, to - 1), window, image, channels);
     PixelTaps<A, D, K> taps(tile, k, window, channels);
     A slope[D][taps.count];
     for (int d = 0; d < D; ++d)
@@ -77,10 +111,8 @@ UNWARP_INLINE void scatter_pixels(const Tile<A, D, K>& tile, bool window, const 
     for (int64_t c = 0; c < channels; c += Lanes<A>::count) {
       int64_t left = channels - c;
       Real<A> upstream = load_some<A>(g + c, left);
-      for (int i = 0; i < taps.count; ++i) {
-        A* at = gradient + (taps.offset[i] - origin + c);
-        store_some<A>(at, load_some<A>(at, left) + upstream * taps.weight[i], left);
-      }
+      for (int i = 0; i < taps.count; ++i)
+        add_some<A>(gradient + (taps.offset[i] - origin + c), upstream * taps.weight[i], left);
     }
   }
 }

@@ -222,5 +222,38 @@ template <class A, class S> UNWARP_INLINE void store_some(S* p, Real<A> v, int64
   for (int l = 0; l < count; ++l) p[l] = Narrow<S>::from(v[l]);
 }
 
+// Adds the first `count` lanes to memory. Less than a vector goes in halves, quarters and so on: after a masked store the
+// next load of the same elements would have to wait until they have reached the cache.
+template <class A> UNWARP_INLINE void add_some(A* p, Real<A> v, int64_t count) {
+  if (count >= Lanes<A>::count) return put_unaligned(p, unaligned<Real<A>>(p) + v);
+#if defined(__AVX512F__)
+  if constexpr (sizeof(A) == sizeof(float)) {
+    __m256 eight = _mm512_castps512_ps256((__m512)v);
+    if (count & 8) {
+      _mm256_storeu_ps(p, _mm256_loadu_ps(p) + eight);
+      if (count == 8) return;
+      eight = _mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd((__m512)v), 1));
+      p += 8;
+    }
+    __m128 four = _mm256_castps256_ps128(eight);
+    if (count & 4) {
+      _mm_storeu_ps(p, _mm_loadu_ps(p) + four);
+      if (!(count & 3)) return;
+      four = _mm256_extractf128_ps(eight, 1);
+      p += 4;
+    }
+    if (count & 2) {
+      __m128 two = _mm_castpd_ps(_mm_set_sd(unaligned<double>(p)));
+      _mm_storel_pi(reinterpret_cast<__m64*>(p), two + four);
+      four = _mm_movehl_ps(four, four);
+      p += 2;
+    }
+    if (count & 1) *p += four[0];
+    return;
+  }
+#endif
+  for (int l = 0; l < count; ++l) p[l] += v[l];
+}
+
 }  // namespace
 }  // namespace unwarp

@@ -53,8 +53,8 @@ template <class S, class A, int D, int K> class PackedSampler {
         S* planes = static_cast<S*>(p.output) + (t * p.channels + c) * p.out_pixels + tile.first;
         for (int64_t k = 0; k < tile.count; k += chunk) {
           int64_t to = smaller(k + chunk, tile.count);
-          if (taps.window) blend_pixels<A, D, K>(tile, true, image.data, out.data, p.fill ? fill : nullptr, packed_channels, k, to);
-          else blend_pixels<A, D, K>(tile, false, image.data, out.data, p.fill ? fill : nullptr, packed_channels, k, to);
+          if (taps.window) blend_pixels<A, D, K>(tile, true, image.data, out.data, p.fill ? fill : nullptr, packed_channels, k, to, 0);
+          else blend_pixels<A, D, K>(tile, false, image.data, out.data, p.fill ? fill : nullptr, packed_channels, k, to, 0);
           unpack<A>(out.data, to - k, planes + k, p.out_pixels, channels);
         }
       });
@@ -114,7 +114,7 @@ template <class S, class A, int D, int K> class PackedSampler {
 
   template <bool Windowed>
   void adjoint_chunk(TileOf& tile, const A* image, A* gradient, const A* g, int64_t from, int64_t to) const {
-    if (p.grad_theta) position_gradient_pixels<A, D, K>(tile, Windowed, image, g, packed_channels, from, to);
+    if (p.grad_theta) position_gradient_pixels<A, D, K>(tile, Windowed, image, g, packed_channels, from, to, 0);
     if (p.grad_image) scatter_pixels<A, D, K>(tile, Windowed, g, gradient, 0, packed_channels, from, to);
   }
 };

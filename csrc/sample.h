@@ -65,7 +65,10 @@ template <class S, class A, int D, int K> class Sampler {
     S* out = static_cast<S*>(p.output) + t * p.channels * p.out_pixels;
     const A* fill = static_cast<const A*>(p.fill);
     if (p.channels_last)
-      return blend_pixels<A, D, K>(tile, Windowed, image, out + tile.first * p.channels, fill, p.channels, 0, tile.count);
+      return with_channels(p.channels, [&](auto channels) {
+        blend_pixels<A, D, K>(tile, Windowed, image, out + tile.first * channels, fill, channels, 0, tile.count,
+                              samples_ahead(p, sizeof(S), 1 << 10));
+      });
     prefetch_tile<false>(tile, image);
     for (int64_t c = 0; c < p.channels; ++c)
       blend<A, D, K, Windowed>(tile, image + c * p.in_pixels, plane_after(image, c),
@@ -180,7 +183,10 @@ template <class S, class A, int D, int K> class Sampler {
     tile.start_gradient();
     const S* image = image_of(band.image);
     if (K > 1 && p.channels_last) {
-      position_gradient_pixels<A, D, K>(tile, Windowed, image, upstream(t) + tile.first * p.channels, p.channels, 0, tile.count);
+      with_channels(p.channels, [&](auto channels) {
+        position_gradient_pixels<A, D, K>(tile, Windowed, image, upstream(t) + tile.first * channels, channels, 0,
+                                          tile.count, samples_ahead(p, sizeof(S), 1 << 9));
+      });
     } else if (K > 1) {
       alignas(64) A wide[TileOf::padded];
       prefetch_tile<false>(tile, image);
@@ -241,9 +247,10 @@ template <class S, class A, int D, int K> class Sampler {
   void scatter_run(const TileOf& tile, const Band& band, const Target& target, int64_t t, int64_t c, int64_t channels,
                    int64_t from, int64_t to) const {
     if (p.channels_last) {
-      scatter_pixels<A, D, K>(tile, Windowed, upstream(t) + (tile.first + from) * p.channels, target.data,
-                              band.from * p.channels, p.channels, from, to);
-      return;
+      return with_channels(p.channels, [&](auto channels) {
+        scatter_pixels<A, D, K>(tile, Windowed, upstream(t) + (tile.first + from) * channels, target.data,
+                                band.from * channels, channels, from, to);
+      });
     }
     if constexpr (K == 2 && Windowed && sizeof(A) == sizeof(float)) {
       for (int64_t i = 0; i < channels; ++i) {

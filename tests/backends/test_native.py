@@ -104,6 +104,17 @@ def test_large_tiles(channels):
         torch.set_num_threads(threads)
 
 
+@pytest.mark.parametrize("channels", [3, 64])
+def test_pixels_asked_for_ahead(channels):
+    """Channels-last images of more than 8 MiB, where every sample asks for the pixels of a later one."""
+    size = (36, 41)
+    batch = 1 + (8 << 20) // (4 * channels * math.prod(size))
+    source = image(size, channels=channels, batch=batch, dtype=torch.float32).to(memory_format=torch.channels_last)
+    grid, scale = grid_arguments(size, batch=batch, dtype=torch.float32)
+    for mode in ("zeros", "circular"):
+        assert_same("sample_grid", source, grid, scale, sampling("bilinear", mode))
+
+
 @pytest.mark.parametrize("memory_format", [torch.channels_last, torch.channels_last_3d])
 def test_the_memory_format_is_kept(memory_format):
     size = (5, 6) if memory_format is torch.channels_last else (3, 5, 6)
