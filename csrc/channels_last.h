@@ -10,19 +10,21 @@ namespace unwarp {
 namespace {
 
 // Calls use(channels), those of a photograph as a constant.
-template <class F> UNWARP_INLINE void with_channels(int64_t channels, const F& use) {
-  switch (channels) {
-    case 2: return use(std::integral_constant<int64_t, 2>{});
-    case 3: return use(std::integral_constant<int64_t, 3>{});
-    case 4: return use(std::integral_constant<int64_t, 4>{});
-    default: return use(channels);
+template <class A, int D, class F> UNWARP_INLINE void with_channels(int64_t channels, const F& use) {
+  if constexpr (D == 2 && sizeof(A) == sizeof(float)) {
+    switch (channels) {
+      case 2: return use(std::integral_constant<int64_t, 2>{});
+      case 3: return use(std::integral_constant<int64_t, 3>{});
+      case 4: return use(std::integral_constant<int64_t, 4>{});
+    }
   }
+  use(channels);
 }
 
-// How many samples ahead the pixels that one reads are asked for; 0 where the caches hold the images anyhow. Pixels of
-// more than `longest` bytes the processor follows by itself.
-inline int64_t samples_ahead(const Problem& p, int64_t channel_bytes, int64_t longest) {
-  constexpr int64_t ahead = 4 << 10, most = 64, cached = 8 << 20;  // bytes; samples; bytes
+// How many samples ahead the pixels that one reads are asked for; 0 where the caches hold the images anyhow, and for
+// pixels so long that the processor follows them by itself.
+inline int64_t samples_ahead(const Problem& p, int64_t channel_bytes) {
+  constexpr int64_t ahead = 4 << 10, longest = 1 << 10, cached = 8 << 20, most = 64;  // bytes, the last one samples
   int64_t pixel = p.channels * channel_bytes;
   return pixel > longest || p.images * p.in_pixels * pixel <= cached ? 0 : smaller(ahead / pixel, most);
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "blocks.h"
+#include "few_channels.h"
 
 namespace unwarp {
 namespace {
@@ -12,6 +13,11 @@ constexpr int64_t scratch_elements = 1 << 18;  // of the gradient in the accumul
 template <class S, class A, int D, int K> class Sampler {
   using TileOf = Tile<A, D, K>;
   static constexpr bool direct = sizeof(S) == sizeof(A);  // gradients accumulate in the result itself
+
+  // Whether channels-last pixels of a constant number of channels go a vector of samples at a time.
+  template <class Channels, bool Windowed>
+  static constexpr bool vectors_of_samples =
+      Windowed && K == 2 && std::is_same_v<S, float> && std::is_same_v<A, float> && !std::is_same_v<Channels, int64_t>;
 
   const Problem& p;
   const PointsOf<A, D, K> points;
@@ -65,9 +71,12 @@ template <class S, class A, int D, int K> class Sampler {
     S* out = static_cast<S*>(p.output) + t * p.channels * p.out_pixels;
     const A* fill = static_cast<const A*>(p.fill);
     if (p.channels_last)
-      return with_channels(p.channels, [&](auto channels) {
+      return with_channels<A, D>(p.channels, [&](auto channels) {
+        if constexpr (vectors_of_samples<decltype(channels), Windowed>)
+          if (few_channels(p))
+            return blend_channels<channels.value>(tile, image, out + tile.first * channels, fill, samples_ahead(p, sizeof(S)));
         blend_pixels<A, D, K>(tile, Windowed, image, out + tile.first * channels, fill, channels, 0, tile.count,
-                              samples_ahead(p, sizeof(S), 1 << 10));
+                              samples_ahead(p, sizeof(S)));
       });
     prefetch_tile<false>(tile, image);
     for (int64_t c = 0; c < p.channels; ++c)
@@ -183,9 +192,11 @@ template <class S, class A, int D, int K> class Sampler {
     tile.start_gradient();
     const S* image = image_of(band.image);
     if (K > 1 && p.channels_last) {
-      with_channels(p.channels, [&](auto channels) {
-        position_gradient_pixels<A, D, K>(tile, Windowed, image, upstream(t) + tile.first * channels, channels, 0,
-                                          tile.count, samples_ahead(p, sizeof(S), 1 << 9));
+      with_channels<A, D>(p.channels, [&](auto channels) {
+        const S* g = upstream(t) + tile.first * channels;
+        if constexpr (vectors_of_samples<decltype(channels), Windowed>)
+          if (few_channels(p)) return position_gradient_channels<channels.value>(tile, image, g, samples_ahead(p, sizeof(S)));
+        position_gradient_pixels<A, D, K>(tile, Windowed, image, g, channels, 0, tile.count, samples_ahead(p, sizeof(S)));
       });
     } else if (K > 1) {
       alignas(64) A wide[TileOf::padded];
@@ -247,7 +258,7 @@ template <class S, class A, int D, int K> class Sampler {
   void scatter_run(const TileOf& tile, const Band& band, const Target& target, int64_t t, int64_t c, int64_t channels,
                    int64_t from, int64_t to) const {
     if (p.channels_last) {
-      return with_channels(p.channels, [&](auto channels) {
+      return with_channels<A, D>(p.channels, [&](auto channels) {
         scatter_pixels<A, D, K>(tile, Windowed, upstream(t) + (tile.first + from) * channels, target.data,
                                 band.from * channels, channels, from, to);
       });
