@@ -51,14 +51,14 @@ def half_extents(size: Sequence[int], *, align_corners: bool) -> tuple[float, ..
 
     An axis of one pixel has the factor 0 with ``align_corners=True``: every position falls on that pixel.
     """
-    return tuple((n - 1) / 2 if align_corners else n / 2 for n in reversed(size))
+    return tuple([(n - 1) / 2 if align_corners else n / 2 for n in reversed(size)])
 
 
 def extent_ratios(size_in: Sequence[int], size_out: Sequence[int], *, align_corners: bool) -> tuple[float, ...]:
     """Input pixels per output pixel under the identity transform, per axis in ``(x, y, z)`` order."""
     scale_in = half_extents(size_in, align_corners=align_corners)
     scale_out = half_extents(size_out, align_corners=align_corners)
-    return tuple(a / b if b > 0 else 0.0 for a, b in zip(scale_in, scale_out, strict=True))
+    return tuple([a / b if b > 0 else 0.0 for a, b in zip(scale_in, scale_out, strict=True)])
 
 
 def centred_axis(n: int, *, dtype: torch.dtype, device: torch.device | None) -> Tensor:
