@@ -2,16 +2,17 @@
 
     python benchmarks/step.py [--seconds 20] [--clock wall] [--out benchmarks/results]
 
-Two steps are timed in turn in one process: a whole one, and one in which the sampler is left out, while the localiser
+Two steps of one network are timed in turn: a whole one, and one in which the sampler is left out, while the localiser
 runs and learns as before. Their difference, as a share of the shorter one, is what the paper puts at 6 % for four whole
-transformers (section 4.2). The share differs from one network of a kind to the next by as much as sampling adds, so
-several are built and timed, one after another: the median counts.
+transformers (section 4.2). Where in memory a network lies changes its time by as much as sampling adds, so both steps
+use the same weights, and several networks are built and timed, one after another: the median counts.
 """
 
 import argparse
 import statistics
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import measure
@@ -91,10 +92,17 @@ def _pair(name: str, seed: int, seconds: float, clock: str) -> tuple[float, floa
     config = choose(name, []).config
     size = tasks.get(config.data.distortion).size
     batch = torch.rand(BATCH, 1, *size), torch.randint(10, (BATCH,))
-    whole, without = (build_model(config.model, config.data) for _ in range(2))
-    without.transformer = Unsampled(without.transformer)
-    calls = {"whole": _step(config.training, whole, batch), "without": _step(config.training, without, batch)}
-    times = measure.paired(calls, seconds=seconds, clock=clock)
+    model = build_model(config.model, config.data)
+    step = _step(config.training, model, batch)
+    transformers = {"whole": model.transformer, "without": Unsampled(model.transformer)}
+
+    def with_transformer(name: str) -> None:
+        model.transformer = transformers[name]
+        step()
+
+    times = measure.paired(
+        {name: partial(with_transformer, name) for name in transformers}, seconds=seconds, clock=clock
+    )
     return times["whole"].median, times["without"].median
 
 

@@ -55,6 +55,17 @@ template <class V, class T> UNWARP_INLINE V unaligned(const T* p) {
 }
 template <class V, class T> UNWARP_INLINE void put_unaligned(T* p, V v) { std::memcpy(p, &v, sizeof v); }
 
+// Has the compiler load a vector once that several products use; it would rather load it anew for each.
+template <class V> UNWARP_INLINE void in_register(V& v) {
+#if defined(__AVX512F__)
+  asm("" : "+v"(v));
+#elif defined(__AVX2__)
+  asm("" : "+x"(v));
+#else
+  (void)v;
+#endif
+}
+
 template <class A> UNWARP_INLINE Real<A> splat(A a) { return Real<A>{} + a; }
 template <class A> UNWARP_INLINE Indices<A> splat_index(Index<A> i) { return Indices<A>{} + i; }
 

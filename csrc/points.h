@@ -34,6 +34,44 @@ template <class A> inline A centred(int64_t index, int64_t size) {
   return static_cast<A>(index) - static_cast<A>(size - 1) / 2;
 }
 
+// The centred places of consecutive pixels of the output, a vector at a time.
+template <class A, int D> struct Pixels {
+  Real<A> place[D];  // along x: less the pixels since the first
+  A size[D], last[D];
+  bool narrow;  // one vector may span several rows
+
+  Pixels(const Problem& p, int64_t first) : narrow(p.out_size[0] < Lanes<A>::count) {
+    for (int d = 0; d < D; ++d) {
+      size[d] = static_cast<A>(p.out_size[d]);
+      last[d] = centred<A>(p.out_size[d] - 1, p.out_size[d]);
+      place[d] = splat<A>(centred<A>(D > d + 1 ? first % p.out_size[d] : first, p.out_size[d]));
+      first /= p.out_size[d];
+    }
+    place[0] += ramp<A>();
+  }
+
+  // Those of the k-th pixel after the first and of its neighbours; k is 0 and then rises by a vector's length.
+  UNWARP_INLINE void next(int64_t k, Real<A> (&centre)[D]) {
+    Real<A> along = place[0] + static_cast<A>(k);
+    if constexpr (D > 1) {
+      Indices<A> beyond = along > last[0];
+      do {
+        place[0] = beyond ? place[0] - size[0] : place[0];
+        along = beyond ? along - size[0] : along;
+        place[1] = beyond ? place[1] + 1 : place[1];
+        if constexpr (D > 2) {
+          Indices<A> below = place[1] > last[1];
+          place[1] = below ? place[1] - size[1] : place[1];
+          place[2] = below ? place[2] + 1 : place[2];
+        }
+        beyond = along > last[0];
+      } while (narrow && !all_lanes<A>(beyond == 0));
+    }
+    centre[0] = along;
+    for (int d = 1; d < D; ++d) centre[d] = place[d];
+  }
+};
+
 template <class A, int D, int K> struct PointsOf {
   const Problem& p;
   A half[D];  // (n - 1) / 2 of the input
@@ -172,49 +210,44 @@ template <class A, int D, int K> struct PointsOf {
 
   void basis(Tile<A, D, K>& tile, int64_t t) const {
     const A* theta = static_cast<const A*>(p.theta) + t * p.basis_size * D;
-    if (p.basis_pixel_stride == 1) basis_sums<true>(tile, theta);
-    else basis_sums<false>(tile, theta);
-    A ratio[D];
-    for (int d = 0; d < D; ++d) ratio[d] = static_cast<A>(p.scale[d]);
-    for_rows(p, tile, [&](int64_t at, int64_t length, int64_t x, int64_t y, int64_t z) {
-      A x0 = centred<A>(x, p.out_size[0]), fixed[3] = {0, 0, 0};
-      if constexpr (D > 1) fixed[1] = ratio[1] * centred<A>(y, p.out_size[1]);
-      if constexpr (D > 2) fixed[2] = ratio[2] * centred<A>(z, p.out_size[2]);
-      for (int64_t k = 0; k < length; ++k)
-        tile.position[0][at + k] = (ratio[0] * (x0 + static_cast<A>(k)) + tile.position[0][at + k]) + half[0];
-      for (int d = 1; d < D; ++d)
-        for (int64_t k = 0; k < length; ++k) tile.position[d][at + k] = (fixed[d] + tile.position[d][at + k]) + half[d];
+    for_runs(p, tile, [&](int64_t at, int64_t length, int64_t first) {
+      Pixels<A, D> pixels(p, first);
+      const A* b = static_cast<const A*>(p.basis) + first * p.basis_pixel_stride;
+      int64_t k = 0;
+      if (p.basis_pixel_stride == 1)
+        for (constexpr int together = D < 3 ? 4 : 2; k + together * Lanes<A>::count <= length; k += together * Lanes<A>::count)
+          basis_sums<true, together>(tile, at, k, length, b, theta, pixels);
+      for (; k < length; k += Lanes<A>::count) basis_sums<false, 1>(tile, at, k, length, b, theta, pixels);
     });
     finish(tile);
   }
 
-  // Two vectors of pixels at a time, whose sums stay in registers for all terms.
-  template <bool Unit> void basis_sums(Tile<A, D, K>& tile, const A* theta) const {
+  // A few vectors of pixels at a time, whose sums stay in registers for all terms and do not wait for each other.
+  template <bool Full, int Together>
+  UNWARP_INLINE void basis_sums(Tile<A, D, K>& tile, int64_t at, int64_t k, int64_t length, const A* b, const A* theta,
+                                Pixels<A, D>& pixels) const {
     constexpr int step = Lanes<A>::count;
-    for_runs(p, tile, [&](int64_t at, int64_t length, int64_t first) {
-      const A* b = static_cast<const A*>(p.basis) + first * p.basis_pixel_stride;
-      for (int64_t k = 0; k < length; k += 2 * step) {
-        Real<A> sum[2][D] = {};
-        for (int64_t term = 0; term < p.basis_size; ++term) {
-          const A* column = b + term * p.basis_term_stride;
-          Real<A> one = basis_lanes<Unit>(column, k, length), two = basis_lanes<Unit>(column, k + step, length);
-          for (int d = 0; d < D; ++d) {
-            A c = theta[term * D + d];
-            sum[0][d] += one * c;
-            sum[1][d] += two * c;
-          }
-        }
-        for (int d = 0; d < D; ++d) {
-          put_unaligned(tile.position[d] + at + k, sum[0][d]);
-          if (k + step < length) put_unaligned(tile.position[d] + at + k + step, sum[1][d]);
-        }
+    Real<A> sum[Together][D] = {};
+    for (int64_t term = 0; term < p.basis_size; ++term) {
+      const A* column = b + term * p.basis_term_stride;
+      for (int i = 0; i < Together; ++i) {
+        Real<A> value = basis_lanes<Full>(column, k + i * step, length);
+        in_register(value);
+        for (int d = 0; d < D; ++d) sum[i][d] += value * theta[term * D + d];
       }
-    });
+    }
+    for (int i = 0; i < Together; ++i) {
+      Real<A> centre[D];
+      pixels.next(k + i * step, centre);
+      for (int d = 0; d < D; ++d)
+        put_unaligned(tile.position[d] + at + k + i * step, (centre[d] * static_cast<A>(p.scale[d]) + sum[i][d]) + half[d]);
+    }
   }
 
-  // One term at consecutive pixels from k on; 0 past the last.
-  template <bool Unit> UNWARP_INLINE Real<A> basis_lanes(const A* column, int64_t k, int64_t count) const {
-    if constexpr (Unit) return k < count ? load_some<A>(column + k, count - k) : Real<A>{};
+  // One term at consecutive pixels from k on; 0 past the last. Full: there are as many, next to each other.
+  template <bool Full> UNWARP_INLINE Real<A> basis_lanes(const A* column, int64_t k, int64_t count) const {
+    if constexpr (Full) return load_lanes<A>(column + k);
+    if (p.basis_pixel_stride == 1) return load_some<A>(column + k, count - k);
     Real<A> v{};
     for (int l = 0; l < Lanes<A>::count && k + l < count; ++l) v[l] = column[(k + l) * p.basis_pixel_stride];
     return v;
@@ -222,30 +255,35 @@ template <class A, int D, int K> struct PointsOf {
 
   void basis_adjoint(Tile<A, D, K>& tile, double* partial) const {
     int64_t term = 0;
-    if (p.basis_pixel_stride == 1) {
-      for (; term + 4 <= p.basis_size; term += 4) term_gradients<true, 4>(tile, term, partial);
-      for (; term < p.basis_size; ++term) term_gradients<true, 1>(tile, term, partial);
-    }
-    for (; term < p.basis_size; ++term) term_gradients<false, 1>(tile, term, partial);
+    for (; term + 4 <= p.basis_size; term += 4) term_gradients<4>(tile, term, partial);
+    for (; term < p.basis_size; ++term) term_gradients<1>(tile, term, partial);
   }
 
   // The gradients of a few terms at once: sums that do not wait for each other.
-  template <bool Unit, int Terms> void term_gradients(const Tile<A, D, K>& tile, int64_t term, double* partial) const {
+  template <int Terms> void term_gradients(const Tile<A, D, K>& tile, int64_t term, double* partial) const {
     constexpr int step = Lanes<A>::count;
     Real<A> sum[Terms][D] = {};
     for_runs(p, tile, [&](int64_t at, int64_t length, int64_t first) {
       const A* b = static_cast<const A*>(p.basis) + first * p.basis_pixel_stride + term * p.basis_term_stride;
-      for (int64_t k = 0; k < length; k += step) {
-        Real<A> g[D];
-        for (int d = 0; d < D; ++d) g[d] = load_some<A>(tile.gradient[d] + at + k, length - k);
-        for (int i = 0; i < Terms; ++i) {
-          Real<A> v = basis_lanes<Unit>(b + i * p.basis_term_stride, k, length);
-          for (int d = 0; d < D; ++d) sum[i][d] += g[d] * v;
-        }
-      }
+      int64_t k = 0;
+      if (p.basis_pixel_stride == 1)
+        for (; k + step <= length; k += step) add_terms<true, Terms>(tile, at, k, length, b, sum);
+      for (; k < length; k += step) add_terms<false, Terms>(tile, at, k, length, b, sum);
     });
     for (int i = 0; i < Terms; ++i)
       for (int d = 0; d < D; ++d) partial[(term + i) * D + d] += static_cast<double>(sum_lanes<A>(sum[i][d]));
+  }
+
+  template <bool Full, int Terms>
+  UNWARP_INLINE void add_terms(const Tile<A, D, K>& tile, int64_t at, int64_t k, int64_t length, const A* b,
+                               Real<A> (&sum)[Terms][D]) const {
+    Real<A> g[D];
+    for (int d = 0; d < D; ++d) g[d] = Full ? load_lanes<A>(tile.gradient[d] + at + k) : load_some<A>(tile.gradient[d] + at + k, length - k);
+    for (int i = 0; i < Terms; ++i) {
+      Real<A> value = basis_lanes<Full>(b + i * p.basis_term_stride, k, length);
+      in_register(value);
+      for (int d = 0; d < D; ++d) sum[i][d] += g[d] * value;
+    }
   }
 };
 

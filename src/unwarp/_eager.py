@@ -13,7 +13,7 @@ def eager(*tensors: Tensor) -> bool:
     Only then may a tensor be kept for later calls, which know nothing of this one's surroundings, or an op be called
     without torch's dispatcher looking for such surroundings.
     """
-    if torch.compiler.is_compiling() or torch.jit.is_tracing():  # pyright: ignore[reportPrivateImportUsage]
+    if torch.compiler.is_compiling() or torch._C._is_tracing():  # pyright: ignore
         return False
     for tensor in tensors:
         if type(tensor) not in _PLAIN:

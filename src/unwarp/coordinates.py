@@ -129,7 +129,7 @@ def pixel_matrix(
     """
     shape = (tuple(size_in), tuple(size_out), matrix.shape[-2], align_corners)
     kept = matrix.device.type == "cpu" and eager(matrix)
-    return matrix * (_kept_factors(*shape, matrix.dtype) if kept else _pixel_factors(*shape, matrix))
+    return matrix * (kept_factors(*shape, matrix.dtype) if kept else _pixel_factors(*shape, matrix))
 
 
 def _pixel_factors(
@@ -142,9 +142,10 @@ def _pixel_factors(
 
 
 @lru_cache(maxsize=64)
-def _kept_factors(
+def kept_factors(
     size_in: tuple[int, ...], size_out: tuple[int, ...], count: int, align_corners: bool, dtype: torch.dtype
 ) -> Float[Tensor, "rows D1"]:
+    """What `pixel_matrix` multiplies a matrix on the CPU by, computed once for all calls."""
     # Inference tensors cannot be saved for a later backward pass.
     with torch.inference_mode(mode=False):
         return _pixel_factors(size_in, size_out, count, align_corners, torch.empty(0, dtype=dtype, device="cpu"))

@@ -6,14 +6,14 @@ from typing import Literal, TypedDict
 import torch
 from torch import Tensor
 
-from unwarp import _checks, background, coordinates, kernels, padding, transforms
+from unwarp import _checks, _repeats, background, coordinates, kernels, padding, transforms
 from unwarp._typing import Float, Shaped, Size
 from unwarp.backends import Backend, Case, Sampling, choose
 from unwarp.backends.base import Op
 from unwarp.errors import ShapeError
 from unwarp.kernels import AbstractKernel
-from unwarp.transforms import AbstractSpline, AbstractTransform, Affine
-from unwarp.transforms.pixels import pixel_jacobian, pixel_positions
+from unwarp.transforms import AbstractSpline, AbstractTransform
+from unwarp.transforms.pixels import matrix_rows, pixel_jacobian, pixel_positions
 
 _FillNumbers = float | Sequence[float] | Tensor
 FillValue = _FillNumbers | Literal["background"]
@@ -155,6 +155,10 @@ def warp(
         >>> warp(image, flip, "affine")
         tensor([[[[3., 2., 1., 0.]]]])
     """
+    key = _repeats.key(image, theta, transform, size, mode, padding_mode, fill_value, align_corners, antialias, backend)
+    repeated = _repeats.again(key, image, theta)
+    if repeated is not None:
+        return repeated
     if isinstance(fill_value, str):
         _checks.fill_from_border(fill_value, padding_mode)
         _checks.tensor("image", image)
@@ -170,6 +174,8 @@ def warp(
     flat, batch = _flatten_theta(theta, family, image)
     with coordinates.full_precision(image.device):
         warped = _warp(image, flat, family, sizes, sampling, backend)
+    if key is not None:
+        _repeats.keep(key, image, theta, family, sizes, sampling, backend)
     return warped if len(batch) == 1 else warped.reshape(*batch, *warped.shape[1:])
 
 
@@ -193,7 +199,7 @@ def _warp(
     dtype = coordinates.point_dtype(image, theta)
     points = theta if theta.dtype == dtype else theta.to(dtype)
     if family.has_matrix:
-        rows = coordinates.pixel_matrix(_matrix_rows(family, points), sizes_in, size, align_corners=aligned)
+        rows = coordinates.pixel_matrix(matrix_rows(family, points), sizes_in, size, align_corners=aligned)
         return _choose("matrix", image, rows, sampling, backend).warp_matrix(image, rows, size, sampling)
     if sampling.antialias:
         return _warp_antialiased(image, theta, family, size, sampling, backend)
@@ -208,14 +214,6 @@ def _warp(
     positions = pixel_positions(family, theta, sizes_in, size, align_corners=aligned, dtype=points.dtype)
     chosen = _choose("grid", image, positions, sampling, backend)
     return chosen.sample_grid(image, positions, (1.0,) * family.ndim, sampling)
-
-
-def _matrix_rows(family: AbstractTransform, theta: Tensor) -> Tensor:
-    """The rows of the family's matrix that say where points go: without (0, ..., 0, 1)."""
-    if type(family) is Affine:
-        return theta  # as it is: appending a row and dropping it again takes longer than to warp a small image
-    matrix = family.matrix(theta)
-    return matrix if family.projective else matrix[..., : family.ndim, :]
 
 
 def _warp_antialiased(

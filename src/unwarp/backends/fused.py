@@ -70,7 +70,7 @@ class AbstractFused(ABC):
         del jacobian
         if transformed():
             return _REFERENCE.sample_grid(image, grid, scale, sampling)
-        grid = _wide_enough(grid, image)
+        grid = wide_enough(grid, image)
         # Any number of output axes: to the op they are one row.
         rank = (1,) * (image.ndim - 3)
         shaped = grid if grid.ndim == image.ndim else grid.reshape(len(grid), *rank, -1, image.ndim - 2)
@@ -86,7 +86,7 @@ class AbstractFused(ABC):
     ) -> Shaped[Tensor, "T channels *size"]:
         if transformed():
             return _REFERENCE.warp_matrix(image, matrix, size, sampling)
-        matrix = _wide_enough(matrix, image)
+        matrix = wide_enough(matrix, image)
         return self._op("warp_matrix", image, matrix)(image, matrix, size, *options_of(sampling, matrix))
 
     def warp_basis(
@@ -100,7 +100,7 @@ class AbstractFused(ABC):
     ) -> Shaped[Tensor, "T channels *size"]:
         if transformed() or (basis.requires_grad and torch.is_grad_enabled()):
             return _REFERENCE.warp_basis(image, coefficients, basis, ratio, size, sampling)
-        coefficients = _wide_enough(coefficients, image)
+        coefficients = wide_enough(coefficients, image)
         options = options_of(sampling, coefficients)
         basis = basis.to(coefficients.dtype)
         return self._op("warp_basis", image, coefficients)(image, coefficients, basis, ratio, size, *options)
@@ -116,7 +116,8 @@ def _described(kernel: AbstractKernel) -> str:
     return type(kernel).__name__ if inherited else kernel.name
 
 
-def _wide_enough(theta: Tensor, image: Tensor) -> Tensor:
+def wide_enough(theta: Tensor, image: Tensor) -> Tensor:
+    """Theta as it is, or in float64 where its own dtype cannot count the image's pixels or its values."""
     if image.dtype != torch.float64 and image.shape[2:].numel() < _LARGEST_PLANE:
         return theta
     return theta.double()

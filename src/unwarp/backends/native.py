@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import resources, util
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -19,7 +19,7 @@ from unwarp._eager import eager
 from unwarp._typing import Float, Shaped
 from unwarp.backends import native_antialias, native_field, native_ops
 from unwarp.backends.base import Case, Sampling
-from unwarp.backends.fused import AbstractFused
+from unwarp.backends.fused import AbstractFused, options_of, wide_enough
 from unwarp.transforms import integration
 
 
@@ -67,6 +67,9 @@ def _differentiated(name: str) -> Callable[..., Tensor]:
     return native_ops.differentiated("unwarp", name)
 
 
+Settled: TypeAlias = tuple[Callable[..., Tensor], tuple[Any, ...]]
+
+
 class Native(AbstractFused):
     """The C++ ops."""
 
@@ -84,6 +87,12 @@ class Native(AbstractFused):
 
     def _op(self, name: str, image: Tensor, theta: Tensor) -> Any:  # noqa: ANN401 - torch's own type has no signature
         return _differentiated(name) if eager(image, theta) else super()._op(name, image, theta)
+
+    def settled(self, op: str, image: Tensor, theta: Tensor, sampling: Sampling) -> Settled | None:
+        """An op and what its arguments end with, for all calls on such tensors that are `unwarp._eager.eager`."""
+        if sampling.antialias or wide_enough(theta, image) is not theta:
+            return None
+        return _differentiated(op), options_of(sampling, theta)
 
     def sample_grid(
         self,

@@ -10,7 +10,16 @@ from torch import Tensor
 
 from unwarp import coordinates
 from unwarp._typing import Float
+from unwarp.transforms.affine import Affine
 from unwarp.transforms.base import AbstractDisplacement, AbstractTransform
+
+
+def matrix_rows(family: AbstractTransform, theta: Float[Tensor, "*batch *theta"]) -> Float[Tensor, "*batch rows D1"]:
+    """The rows of a family's matrix that say where points go: without (0, ..., 0, 1)."""
+    if type(family) is Affine:
+        return theta  # as it is: appending a row and dropping it again takes longer than to warp a small image
+    matrix = family.matrix(theta)
+    return matrix if family.projective else matrix[..., : family.ndim, :]
 
 
 def pixel_positions(
