@@ -72,6 +72,16 @@ def test_basis_equals_the_reference(ndim, transposed, terms):
         assert_same("warp_basis", source, coefficients, basis, ratio, OUT[ndim], sampling("bilinear", "border"))
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("out", [(1,), (65,), (9, 1), (40, 3), (30, 16), (5, 130), (6, 7, 1), (3, 1, 40), (4, 2, 33)])
+def test_the_pixels_of_a_basis_lie_in_rows_of_any_length(out, dtype):
+    drawn, ndim = generator(3), len(out)
+    basis = torch.randn(5, math.prod(out), generator=drawn, dtype=dtype).mT
+    coefficients = torch.randn(2, 5, ndim, generator=drawn, dtype=dtype)
+    source, ratio = image((8, 9, 10)[:ndim], dtype=dtype), (0.9, 1.1, 1.3)[:ndim]
+    assert_same("warp_basis", source, coefficients, basis, ratio, out, sampling("bicubic", "border"))
+
+
 @pytest.mark.parametrize("channels", [1, 2, 3, 4, 5, 8, 16, 19, 40])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("channels_last", [False, True])
