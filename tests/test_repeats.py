@@ -118,11 +118,12 @@ def test_what_was_kept_in_inference_mode_is_differentiated_later():
 
 # torch's own forward mode scripts its decompositions the first time.
 @pytest.mark.filterwarnings("ignore:`torch.jit.script`:DeprecationWarning")
-def test_surroundings_that_watch_are_served_after_a_plain_call():
-    source, theta = image((8, 9)).double(), theta_near_identity(Affine())
+@pytest.mark.parametrize("family", ["affine", "projective", "similarity", "thin_plate_spline"])
+def test_surroundings_that_watch_are_served_after_a_plain_call(family):
+    source, theta = image((8, 9)).double(), theta_near_identity(default(family, 2))
 
     def loss(theta):
-        return warp(source, theta, "affine", mode="bicubic").square().sum()
+        return warp(source, theta, family, mode="bicubic").square().sum()
 
     plain = torch.autograd.grad(loss(theta.requires_grad_()), theta)[0]
     assert_matches(torch.func.grad(loss)(theta.detach()), plain, "backend")

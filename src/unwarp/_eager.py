@@ -8,7 +8,9 @@ _PLAIN = (Tensor, nn.Parameter)
 
 
 def eager(*tensors: Tensor) -> bool:
-    """Whether a call is no part of a trace, a mode or a `torch.func` transform, its tensors of torch's own type.
+    """Whether a call is no part of a trace, a mode, forward-mode differentiation or a `torch.func` transform.
+
+    Its tensors are of torch's own type, too.
 
     Only then may a tensor be kept for later calls, which know nothing of this one's surroundings, or an op be called
     without torch's dispatcher looking for such surroundings.
@@ -19,7 +21,8 @@ def eager(*tensors: Tensor) -> bool:
         if type(tensor) not in _PLAIN:
             return False
     modes: int = torch._C._len_torch_dispatch_stack()  # pyright: ignore
-    return modes == 0 and torch._C._functorch.peek_interpreter_stack() is None  # pyright: ignore
+    level: int = forward_ad._current_level  # pyright: ignore
+    return modes == 0 and level < 0 and torch._C._functorch.peek_interpreter_stack() is None  # pyright: ignore
 
 
 def transformed() -> bool:

@@ -4,18 +4,20 @@ In a loop of calls that saves microseconds. In a training step everything betwee
 checks out of the caches, and they cost as much as the warp of a batch of digits (``benchmarks/step.py``).
 """
 
+import math
 from collections.abc import Callable, Hashable
-from typing import TypeAlias, cast
+from typing import Any, NamedTuple, TypeAlias, cast
 from weakref import ReferenceType, ref
 
 import torch
 from torch import Tensor
 
 from unwarp import coordinates
-from unwarp._eager import eager, transformed
+from unwarp._eager import eager
 from unwarp.backends import Case, Sampling, choose
 from unwarp.backends.base import Op
-from unwarp.backends.native import Native, Settled
+from unwarp.backends.native import Native
+from unwarp.backends.native_placed import Call, run
 from unwarp.transforms import (
     AbstractSpline,
     AbstractTransform,
@@ -55,7 +57,7 @@ def key(
     The arguments are those of `unwarp.warp`, not checked yet. Equal keys are of equal types, so that 1 does not pass
     where ``True`` has passed.
     """
-    if not eager(image, theta) or transformed() or not (image.is_cpu and theta.is_cpu):
+    if not eager(image, theta) or not (image.is_cpu and theta.is_cpu):
         return None
     if antialias is not False or type(align_corners) is not bool or type(fill_value) is not float:
         return None
@@ -99,54 +101,95 @@ def keep(
     if op is None:
         return
     chosen = choose(Case(op, inner.ndim, "cpu", image.dtype, reduced.dtype, sampling), backend)
-    settled = chosen.settled(f"warp_{op}", image, reduced, sampling) if isinstance(chosen, Native) else None
-    if settled is None:
+    options = chosen.settled(image, reduced, sampling) if isinstance(chosen, Native) else None
+    if options is None:
         return
     if len(_kept) >= _MOST:
         _kept.clear()
-    build = _by_matrix if op == "matrix" else _by_basis
-    repeat = build(reduced.dtype, tuple(image.shape[2:]), size, sampling.align_corners, settled)
+    with torch.inference_mode(mode=False):  # inference tensors cannot be saved for a later backward pass
+        repeat = (_by_matrix if op == "matrix" else _by_basis)(image, reduced, inner, size, sampling, options)
     _kept[key] = ref(family), repeat if type(family) in _ELEMENTWISE else _without_autocast(repeat)
 
 
+class _Scaled(NamedTuple):
+    factors: Tensor
+
+    def place(self, theta: Tensor) -> Tensor:
+        return theta * self.factors
+
+    def adjoint(self, grad: Tensor) -> Tensor:
+        return grad * self.factors
+
+
+class _Extended(NamedTuple):
+    """The numbers of a projective theta, and the matrix's last, which is 1."""
+
+    factors: Tensor
+    ones: Tensor
+
+    def place(self, theta: Tensor) -> Tensor:
+        rank = math.isqrt(theta.shape[1] + 1)
+        return torch.cat([theta * self.factors, self.ones], dim=1).view(-1, rank, rank)
+
+    def adjoint(self, grad: Tensor) -> Tensor:
+        return grad.flatten(1)[:, :-1] * self.factors
+
+
+class _Displaced(NamedTuple):
+    """Where control points go, from where they are."""
+
+    control: Tensor
+    scale: Tensor
+
+    def place(self, theta: Tensor) -> Tensor:
+        return (theta - self.control) * self.scale
+
+    def adjoint(self, grad: Tensor) -> Tensor:
+        return grad * self.scale
+
+
 def _by_matrix(
-    dtype: torch.dtype,
-    size_in: tuple[int, ...],
+    image: Tensor,
+    theta: Tensor,
+    family: AbstractTransform,
     size: tuple[int, ...],
-    align_corners: bool,
-    settled: Settled,
+    sampling: Sampling,
+    options: tuple[Any, ...],
 ) -> Repeat:
-    op, options = settled
+    rows = family.ndim + family.projective
+    shape = (tuple(image.shape[2:]), size, rows, sampling.align_corners, theta.dtype)
+    factors = coordinates.kept_factors(*shape)
+    placing = _Scaled(factors)
+    if type(family) is Projective:
+        placing = _Extended(factors.flatten()[:-1], theta.new_ones(len(theta), 1))
+    call = Call("warp_matrix", placing, (), size, options, sampling)
 
     def repeat(image: Tensor, theta: Tensor, family: AbstractTransform) -> Tensor:
         inner, reduced = family.reduced(theta)
-        rows = matrix_rows(inner, reduced)
-        factors = coordinates.kept_factors(size_in, size, rows.shape[-2], align_corners, dtype)
-        return op(image, rows * factors, size, *options)
+        return run(call, image, reduced if type(inner) is Projective else matrix_rows(inner, reduced))
 
     return repeat
 
 
 def _by_basis(
-    dtype: torch.dtype,
-    size_in: tuple[int, ...],
+    image: Tensor,
+    theta: Tensor,
+    family: AbstractTransform,
     size: tuple[int, ...],
-    align_corners: bool,
-    settled: Settled,
+    sampling: Sampling,
+    options: tuple[Any, ...],
 ) -> Repeat:
-    op, options = settled
-    cpu = torch.device("cpu")
-    ratio = coordinates.extent_ratios(size_in, size, align_corners=align_corners)
-    # Inference tensors cannot be saved for a later backward pass.
-    with torch.inference_mode(mode=False):
-        extents = coordinates.half_extents(size_in, align_corners=align_corners)
-        scale = torch.tensor(extents, dtype=dtype, device=cpu)
+    del family
+    dtype, cpu, aligned = theta.dtype, torch.device("cpu"), sampling.align_corners
+    ratio = coordinates.extent_ratios(image.shape[2:], size, align_corners=aligned)
+    scale = torch.tensor(coordinates.half_extents(image.shape[2:], align_corners=aligned), dtype=dtype, device=cpu)
 
     def repeat(image: Tensor, theta: Tensor, family: AbstractTransform) -> Tensor:
         inner, reduced = family.reduced(theta)
         spline = cast("AbstractSpline", inner)
-        basis = spline.grid_basis(size, align_corners=align_corners, dtype=dtype, device=cpu)
-        return op(image, spline.coefficients(reduced) * scale, basis, ratio, size, *options)
+        basis = spline.grid_basis(size, align_corners=aligned, dtype=dtype, device=cpu)
+        placing = _Displaced(spline.control.to(dtype), scale)
+        return run(Call("warp_basis", placing, (basis, ratio), size, options, sampling), image, reduced)
 
     return repeat
 
@@ -160,8 +203,11 @@ def _without_autocast(repeat: Repeat) -> Repeat:
 
 
 def _has_fixed_basis(family: AbstractTransform) -> bool:
-    """Whether it is a spline whose basis at the pixels passes no gradient."""
-    return isinstance(family, AbstractSpline) and type(family).grid_basis is AbstractSpline.grid_basis
+    """Whether it is a spline as we know them: its coefficients are displacements, its basis passes no gradient."""
+    if not isinstance(family, AbstractSpline):
+        return False
+    kind, known = type(family), AbstractSpline
+    return kind.grid_basis is known.grid_basis and kind.coefficients is known.coefficients
 
 
 def _plain(size: object) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import resources, util
 from types import ModuleType
-from typing import Any, TypeAlias
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -67,9 +67,6 @@ def _differentiated(name: str) -> Callable[..., Tensor]:
     return native_ops.differentiated("unwarp", name)
 
 
-Settled: TypeAlias = tuple[Callable[..., Tensor], tuple[Any, ...]]
-
-
 class Native(AbstractFused):
     """The C++ ops."""
 
@@ -88,11 +85,11 @@ class Native(AbstractFused):
     def _op(self, name: str, image: Tensor, theta: Tensor) -> Any:  # noqa: ANN401 - torch's own type has no signature
         return _differentiated(name) if eager(image, theta) else super()._op(name, image, theta)
 
-    def settled(self, op: str, image: Tensor, theta: Tensor, sampling: Sampling) -> Settled | None:
-        """An op and what its arguments end with, for all calls on such tensors that are `unwarp._eager.eager`."""
+    def settled(self, image: Tensor, theta: Tensor, sampling: Sampling) -> tuple[Any, ...] | None:
+        """What the arguments of an op end with, the same for all such tensors; ``None`` where theirs are converted."""
         if sampling.antialias or wide_enough(theta, image) is not theta:
             return None
-        return _differentiated(op), options_of(sampling, theta)
+        return options_of(sampling, theta)
 
     def sample_grid(
         self,

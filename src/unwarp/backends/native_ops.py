@@ -21,7 +21,7 @@ KERNELS: tuple[type[AbstractKernel], ...] = (Nearest, Linear, Cubic)
 
 _REFERENCE = Reference()
 
-_BelowAutograd: Any = torch._C._AutoDispatchBelowAutograd  # pyright: ignore
+below_autograd: Any = torch._C._AutoDispatchBelowAutograd  # pyright: ignore
 """Within it the dispatcher goes straight to the implementation."""
 
 
@@ -74,7 +74,7 @@ def differentiated(namespace: str, name: str) -> Callable[..., Tensor]:
         @staticmethod
         def forward(ctx: Context, *inputs: Tensor) -> Tensor:
             save(ctx, inputs, inputs[0])
-            with _BelowAutograd():
+            with below_autograd():
                 return op(*inputs)
 
         @staticmethod
@@ -87,7 +87,7 @@ def differentiated(namespace: str, name: str) -> Callable[..., Tensor]:
     def call(*inputs: Tensor) -> Tensor:
         if torch.is_grad_enabled() and (inputs[0].requires_grad or inputs[1].requires_grad):
             return record(*inputs)
-        with _BelowAutograd():
+        with below_autograd():
             return op(*inputs)
 
     return call

@@ -60,12 +60,13 @@ class AbstractSpline(AbstractDisplacement):
             # Inference tensors cannot be saved for a later backward pass.
             with torch.inference_mode(mode=False), torch.no_grad():
                 basis = self._compute_grid_basis(*key)
-        if _outlives_the_call(basis):
-            # Each step is safe beside other threads, which may drop what this one has just kept.
-            self._grid_bases.pop(key, None)
-            self._grid_bases[key] = basis
-            if len(self._grid_bases) > _KEPT_SIZES:
-                self._grid_bases.popitem(last=False)
+            if not _outlives_the_call(basis):
+                return basis
+        # Each step is safe beside other threads, which may drop what this one has just kept.
+        self._grid_bases.pop(key, None)
+        self._grid_bases[key] = basis
+        if len(self._grid_bases) > _KEPT_SIZES:
+            self._grid_bases.popitem(last=False)
         return basis
 
     def _compute_grid_basis(
