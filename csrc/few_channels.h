@@ -119,13 +119,7 @@ void position_gradient_channels(Tile<float, 2, 2>& tile, const float* image, con
       fetch_channels(tile, r, k, image, v);
       for (int s = 0; s < 2; ++s)
         for (int c = 0; c < C; ++c) sum[s] += upstream[c] * v[s][c];
-      float_lanes line{}, tilt{};
-      for (int s = 0; s < 2; ++s) {
-        line += aligned<float_lanes>(tile.wx[s] + k) * sum[s];
-        tilt += aligned<float_lanes>(tile.sx[s] + k) * sum[s];
-      }
-      along[0] += aligned<float_lanes>(tile.wrow[r] + k) * tilt;
-      along[1] += aligned<float_lanes>(tile.srow[0][r] + k) * line;
+      add_slopes(tile, r, k, sum, along);
     }
     for (int d = 0; d < 2; ++d) put(tile.gradient[d] + k, aligned<float_lanes>(tile.gradient[d] + k) + along[d]);
   }

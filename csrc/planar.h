@@ -97,15 +97,7 @@ void position_gradients(Tile<float, 2, 2>& tile, const S* image, int64_t stride,
         for (int s = 0; s < 2; ++s) sum[r][s] += upstream * v[s];
       }
     }
-    for (int r = 0; r < 2; ++r) {
-      float_lanes line{}, tilt{};
-      for (int s = 0; s < 2; ++s) {
-        line += aligned<float_lanes>(tile.wx[s] + k) * sum[r][s];
-        tilt += aligned<float_lanes>(tile.sx[s] + k) * sum[r][s];
-      }
-      along[0] += aligned<float_lanes>(tile.wrow[r] + k) * tilt;
-      along[1] += aligned<float_lanes>(tile.srow[0][r] + k) * line;
-    }
+    for (int r = 0; r < 2; ++r) add_slopes(tile, r, k, sum[r], along);
     for (int d = 0; d < 2; ++d) put(tile.gradient[d] + k, aligned<float_lanes>(tile.gradient[d] + k) + along[d]);
   }
 }

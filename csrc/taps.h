@@ -258,5 +258,16 @@ template <class A, int D, int K> struct Taps {
   }
 };
 
+// From upstream times value, summed for both taps of row r of a vector of samples, to the slopes along x and y.
+UNWARP_INLINE void add_slopes(const Tile<float, 2, 2>& tile, int r, int64_t k, const float_lanes (&sum)[2], float_lanes (&along)[2]) {
+  float_lanes line{}, tilt{};
+  for (int s = 0; s < 2; ++s) {
+    line += aligned<float_lanes>(tile.wx[s] + k) * sum[s];
+    tilt += aligned<float_lanes>(tile.sx[s] + k) * sum[s];
+  }
+  along[0] += aligned<float_lanes>(tile.wrow[r] + k) * tilt;
+  along[1] += aligned<float_lanes>(tile.srow[0][r] + k) * line;
+}
+
 }  // namespace
 }  // namespace unwarp

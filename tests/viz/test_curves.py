@@ -88,3 +88,8 @@ def test_bars_keep_their_models_colours_in_every_panel():
     assert alone.patches[0].get_facecolor() == whole.patches[2].get_facecolor()
     with pytest.raises(OptionError, match="none of \\['TPS'\\]"):
         viz.error_bars({"TPS": [2.0]}, models=models)
+
+
+def test_no_two_of_many_models_look_alike():
+    ax = viz.error_bars({f"model {place}": [2.0] for place in range(20)})
+    assert len({(bar.get_facecolor(), bar.get_hatch()) for bar in ax.patches}) == 20

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from unwarp.errors import OptionError, ShapeError
-from unwarp.viz.style import FAINT, INK, color_of, plain_axes
+from unwarp.viz.style import FAINT, INK, color_of, hatch_of, plain_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -79,8 +79,8 @@ def error_bars(
         ShapeError: a model has no run.
         OptionError: a model is not among ``models``, or its mean lies outside its interval.
     """
-    colours = {name: color_of(place) for place, name in enumerate(models or errors)}
-    if unknown := [name for name in errors if name not in colours]:
+    places = {name: place for place, name in enumerate(models or errors)}
+    if unknown := [name for name in errors if name not in places]:
         raise OptionError(f"models: expected every model of errors, got none of {unknown}. Add them.")
     ax = plain_axes(ax, 6.4, 0.9 + 0.5 * len(errors))
     ends: Mapping[str, tuple[float, float]] = {} if intervals is None else intervals
@@ -94,7 +94,7 @@ def error_bars(
                 f"intervals[{name!r}]: expected ends on both sides of the mean {mean:.4g}, got {low_high}. "
                 "Give the lower end first."
             )
-        _draw_bar(ax, row, colours[name], mean, low_high, beyond=known.get(row, 0.0))
+        _draw_bar(ax, row, places[name], mean, low_high, beyond=known.get(row, 0.0))
     if known:
         ax.plot(list(known.values()), list(known), "D", color="white", markeredgecolor=INK, zorder=4, label="published")
         ax.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0, handletextpad=0.2)
@@ -119,10 +119,11 @@ def _scale(ax: "Axes", *, log: bool) -> None:
 
 
 def _draw_bar(
-    ax: "Axes", row: int, colour: str, mean: float, ends: tuple[float, float] | None, *, beyond: float
+    ax: "Axes", row: int, place: int, mean: float, ends: tuple[float, float] | None, *, beyond: float
 ) -> None:
     """A bar, its whisker, and its figures to the right of both and of what else there is."""
-    ax.barh(row, mean, height=0.6, color=colour, zorder=2)
+    colour, hatch = color_of(place), hatch_of(place)
+    ax.barh(row, mean, height=0.6, zorder=2, color=colour, hatch=hatch, edgecolor="white", linewidth=0)
     text, right = f"{mean:.2f}", max(mean, beyond)
     if ends is not None:
         low, high = ends

@@ -22,6 +22,11 @@ def color_of(index: int) -> str:
     return OKABE_ITO[index % len(OKABE_ITO)]
 
 
+def hatch_of(index: int) -> str:
+    """What tells colour number ``index`` from the same one of another round: nothing at first, then stripes."""
+    return ("", "///", "xxx", "...")[index // len(OKABE_ITO) % 4]
+
+
 def new_figure(width: float, height: float) -> "Figure":
     """An empty figure of ``width`` x ``height`` inches on white, so that it reads the same on dark and light pages."""
     return require("matplotlib.figure", extra="train").Figure(
