@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 import unwarp
 from support.families import CASES, default
@@ -37,13 +38,22 @@ def gradients(call, *inputs: Tensor) -> tuple[Tensor, ...]:
 
 
 def assert_repeats(call, *inputs: Tensor) -> None:
-    """Equal bits from a call that others like it came before, and from one that is the first."""
+    """Equal bits from a first call, from a later one, and from one that takes the way of all other calls."""
+    first = gradients(call, *inputs)
     with torch.no_grad():
         call(*(torch.zeros_like(tensor) for tensor in inputs))
     repeated = gradients(call, *inputs)
-    _repeats._kept.clear()
-    for ours, expected in zip(repeated, gradients(call, *inputs), strict=True):
-        assert torch.equal(ours, expected)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_repeats, "key", lambda *_: None)
+        expected = gradients(call, *inputs)
+    for one, two, three in zip(first, repeated, expected, strict=True):
+        assert torch.equal(one, three)
+        assert torch.equal(two, three)
+
+
+def kept() -> int:
+    """How many sorts of calls go straight to an op."""
+    return sum(found.repeat is not None for found in _repeats._kept.values())
 
 
 @pytest.mark.parametrize("align_corners", [False, True])
@@ -56,7 +66,7 @@ def test_a_repeated_warp_is_the_first(family, ndim, align_corners):
         return warp(source, theta, transform, (5,) * ndim, align_corners=align_corners, padding_mode="border")
 
     assert_repeats(call, source, theta)
-    assert len(_repeats._kept) == (0 if family in BY_GRID else 1)
+    assert kept() == (0 if family in BY_GRID else 1)
 
 
 @pytest.mark.parametrize("mode", ["nearest", "bilinear", "bicubic"])
@@ -67,7 +77,7 @@ def test_every_dtype_and_kernel(dtype, mode):
     source, theta = image((8, 9), dtype=dtype), theta_near_identity(transform, dtype=points)
     for fixed, given in ((transform, theta), ("affine", theta_near_identity(Affine(), dtype=points))):
         assert_repeats(lambda source, theta, fixed=fixed: warp(source, theta, fixed, mode=mode), source, given)
-    assert len(_repeats._kept) == 1
+    assert kept() == 2
 
 
 def test_the_image_keeps_its_memory_format():
@@ -82,7 +92,7 @@ def test_a_backend_that_was_asked_for_is_not_another():
     source, theta = image((8, 9)), theta_near_identity(Affine(), dtype=torch.float32)
     for backend in ("native", "reference", "auto", "aten"):
         warp(source, theta, "affine", backend=backend)
-    assert len(_repeats._kept) == 2
+    assert kept() == 2
 
 
 @pytest.mark.parametrize("first", [0, 1])
@@ -127,6 +137,8 @@ def test_surroundings_that_watch_are_served_after_a_plain_call(family):
 
     plain = torch.autograd.grad(loss(theta.requires_grad_()), theta)[0]
     assert_matches(torch.func.grad(loss)(theta.detach()), plain, "backend")
+    (batched,) = torch.autograd.grad(loss(theta), theta, torch.ones(3, dtype=torch.float64), is_grads_batched=True)
+    assert_matches(batched, plain.expand_as(batched), "backend")
     tangent = torch.ones_like(theta)
     _, directional = torch.func.jvp(loss, (theta.detach(),), (tangent,))
     assert_matches(directional, (plain * tangent).sum(), "backend")
@@ -183,3 +195,70 @@ def test_no_transform_lives_longer_for_its_calls():
         expected = warp(source, given, another, backend="reference")
         assert_matches(warp(source, given, another), expected, "backend")
         del another
+
+
+@pytest.mark.parametrize("family", ["affine", "projective", "similarity", "thin_plate_spline"])
+@pytest.mark.parametrize("forgotten", [False, True])
+def test_checkpointing_records_the_same_in_every_call(family, forgotten):
+    source, theta = image((8, 9)), theta_near_identity(default(family, 2), dtype=torch.float32).requires_grad_()
+    expected = torch.autograd.grad(warp(source, theta, family).square().sum(), theta)[0]
+    _repeats._kept.clear()
+    loss = checkpoint(lambda theta: warp(source, theta, family).square().sum(), theta, use_reentrant=False)
+    if forgotten:
+        _repeats._kept.clear()
+    assert torch.equal(torch.autograd.grad(loss, theta)[0], expected)
+
+
+@pytest.mark.parametrize("family", ["affine", "projective", "thin_plate_spline"])
+def test_a_theta_of_inference_mode_serves_an_image_that_learns(family):
+    with torch.inference_mode():
+        theta = theta_near_identity(default(family, 2), dtype=torch.float32)
+    source = image((8, 9)).requires_grad_()
+    for _ in range(3):
+        found = torch.autograd.grad(warp(source, theta, family).square().sum(), source)[0]
+    assert_matches(
+        found,
+        torch.autograd.grad(warp(source, theta.clone(), family, backend="reference").square().sum(), source)[0],
+        "backend",
+    )
+
+
+def test_control_points_that_learn_get_their_gradient_every_time():
+    transform = ThinPlateSpline()
+    source, theta = image((8, 9)), theta_near_identity(transform, dtype=torch.float32)
+    warp(source, theta, transform)
+    transform.control.requires_grad_()
+    for _ in range(2):
+        (found,) = torch.autograd.grad(warp(source, theta, transform).square().sum(), transform.control)
+        assert found.abs().sum() > 0
+
+
+def test_control_points_that_move_before_the_backward_pass_leave_it_alone():
+    transform = ThinPlateSpline().double()
+    source, theta = image((8, 9)).double(), theta_near_identity(transform).requires_grad_()
+    expected = torch.autograd.grad(warp(source, theta, transform).square().sum(), theta)[0]
+    for higher in (False, True):
+        loss = warp(source, theta, transform).square().sum()
+        before = transform.control.clone()
+        transform.control.mul_(0.5)
+        assert_matches(torch.autograd.grad(loss, theta, create_graph=higher)[0].detach(), expected, "backend")
+        transform.control.copy_(before)
+
+
+def test_another_lattice_refuses_the_thetas_of_the_first():
+    transform = ThinPlateSpline((4, 4))
+    source, theta = image((8, 9)), theta_near_identity(transform, dtype=torch.float32)
+    warp(source, theta, transform)
+    transform.control = ThinPlateSpline((3, 3)).control
+    transform.control_changed()
+    with pytest.raises(ShapeError, match="theta"):
+        warp(source, theta, transform)
+
+
+def test_what_cannot_be_kept_is_tried_once(monkeypatch):
+    tried = []
+    monkeypatch.setattr(_repeats, "_repeat", lambda *arguments: tried.append(arguments))
+    source, theta = image((8, 9)), theta_near_identity(Affine(), dtype=torch.float32)
+    for _ in range(3):
+        warp(source, theta, "affine")
+    assert len(tried) == 1

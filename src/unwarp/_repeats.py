@@ -4,7 +4,6 @@ In a loop of calls that saves microseconds. In a training step everything betwee
 checks out of the caches, and they cost as much as the warp of a batch of digits (``benchmarks/step.py``).
 """
 
-import math
 from collections.abc import Callable, Hashable
 from typing import Any, NamedTuple, TypeAlias, cast
 from weakref import ReferenceType, ref
@@ -17,7 +16,7 @@ from unwarp._eager import eager
 from unwarp.backends import Case, Sampling, choose
 from unwarp.backends.base import Op
 from unwarp.backends.native import Native
-from unwarp.backends.native_placed import Call, run
+from unwarp.backends.native_placed import Call, Displaced, Extended, Scaled, run
 from unwarp.transforms import (
     AbstractSpline,
     AbstractTransform,
@@ -30,14 +29,28 @@ from unwarp.transforms import (
 from unwarp.transforms.pixels import matrix_rows
 
 Key: TypeAlias = tuple[Hashable, ...]
-Repeat: TypeAlias = Callable[[Tensor, Tensor, AbstractTransform], Tensor]
+Repeat: TypeAlias = Callable[[Tensor, Tensor, AbstractTransform], Tensor | None]
 
 _MOST = 64
 _ELEMENTWISE = (Affine, Projective, BSpline, PiecewiseAffine, ThinPlateSpline)
 """Families that make no product of matrices, which autocast would round."""
 
-_kept: dict[Key, tuple[ReferenceType[AbstractTransform], Repeat]] = {}
-"""No transform lives longer for a call with it: some hold much memory."""
+
+class Kept(NamedTuple):
+    """What the calls with one key come to.
+
+    Attributes:
+        family: no transform lives longer for a call with it: some hold much memory.
+        theta_shape: of the family at that time.
+        repeat: ``None`` where the calls are more than one C++ op.
+    """
+
+    family: ReferenceType[AbstractTransform]
+    theta_shape: tuple[int, ...]
+    repeat: Repeat | None
+
+
+_kept: dict[Key, Kept] = {}
 
 
 def key(
@@ -71,81 +84,65 @@ def key(
 
 
 def again(key: Key | None, image: Tensor, theta: Tensor) -> Tensor | None:
-    """The result of a call with this key, where one was kept."""
+    """The result of a call with this key, where one was kept that still holds."""
     kept = None if key is None else _kept.get(key)
-    family = None if kept is None else kept[0]()
-    return None if kept is None or family is None else kept[1](image, theta, family)
+    family = None if kept is None else kept.family()
+    if kept is None or kept.repeat is None or family is None or family.theta_shape != kept.theta_shape:
+        return None
+    return kept.repeat(image, theta, family)
 
 
-def keep(
-    key: Key,
+def first(
+    key: Key | None,
     image: Tensor,
     theta: Tensor,
     family: AbstractTransform,
     size: tuple[int, ...],
     sampling: Sampling,
     backend: str,
-) -> None:
-    """Remember what a call that has passed comes to, if that is one of the C++ ops.
+) -> Tensor | None:
+    """The result of a checked call, if it is one of the C++ ops: as `again` will give it, also to autograd.
 
     Args:
-        key: of the call.
+        key: of the call, to keep it by.
         image, theta, backend: its arguments.
         family, size, sampling: what it made of the others.
     """
+    if key is None:
+        return None
+    kept = _kept.get(key)
+    if kept is None or kept.family() is not family or kept.theta_shape != family.theta_shape:
+        if len(_kept) >= _MOST:
+            _kept.clear()
+        with torch.inference_mode(mode=False), torch.no_grad(), coordinates.full_precision(image.device):
+            repeat = _repeat(image, theta, family, size, sampling, backend)
+        kept = _kept[key] = Kept(ref(family), family.theta_shape, repeat)
+    return None if kept.repeat is None else kept.repeat(image, theta, family)
+
+
+def _repeat(
+    image: Tensor,
+    theta: Tensor,
+    family: AbstractTransform,
+    size: tuple[int, ...],
+    sampling: Sampling,
+    backend: str,
+) -> Repeat | None:
+    if len(theta) != len(image) or theta.ndim > len(family.theta_shape) + 1:
+        return None
     inner, reduced = family.reduced(theta)
-    several = len(theta) != len(image) or theta.ndim > len(family.theta_shape) + 1
-    if several or reduced.dtype != coordinates.point_dtype(image, reduced):
-        return
-    op: Op | None = "matrix" if inner.has_matrix else "basis" if _has_fixed_basis(inner) else None
-    if op is None:
-        return
-    chosen = choose(Case(op, inner.ndim, "cpu", image.dtype, reduced.dtype, sampling), backend)
-    options = chosen.settled(image, reduced, sampling) if isinstance(chosen, Native) else None
+    if not inner.has_matrix and not _has_fixed_basis(inner):
+        return None
+    op: Op = "matrix" if inner.has_matrix else "basis"
+    made = matrix_rows(inner, reduced) if op == "matrix" else reduced
+    chosen = choose(Case(op, inner.ndim, "cpu", image.dtype, made.dtype, sampling), backend)
+    if not isinstance(chosen, Native) or not coordinates.point_dtype(image, reduced) == reduced.dtype == made.dtype:
+        return None
+    options = chosen.settled(image, reduced, sampling)
     if options is None:
-        return
-    if len(_kept) >= _MOST:
-        _kept.clear()
-    with torch.inference_mode(mode=False):  # inference tensors cannot be saved for a later backward pass
-        repeat = (_by_matrix if op == "matrix" else _by_basis)(image, reduced, inner, size, sampling, options)
-    _kept[key] = ref(family), repeat if type(family) in _ELEMENTWISE else _without_autocast(repeat)
-
-
-class _Scaled(NamedTuple):
-    factors: Tensor
-
-    def place(self, theta: Tensor) -> Tensor:
-        return theta * self.factors
-
-    def adjoint(self, grad: Tensor) -> Tensor:
-        return grad * self.factors
-
-
-class _Extended(NamedTuple):
-    """The numbers of a projective theta, and the matrix's last, which is 1."""
-
-    factors: Tensor
-    ones: Tensor
-
-    def place(self, theta: Tensor) -> Tensor:
-        rank = math.isqrt(theta.shape[1] + 1)
-        return torch.cat([theta * self.factors, self.ones], dim=1).view(-1, rank, rank)
-
-    def adjoint(self, grad: Tensor) -> Tensor:
-        return grad.flatten(1)[:, :-1] * self.factors
-
-
-class _Displaced(NamedTuple):
-    """Where control points go, from where they are."""
-
-    control: Tensor
-    scale: Tensor
-
-    def place(self, theta: Tensor) -> Tensor:
-        return (theta - self.control) * self.scale
-
-    def adjoint(self, grad: Tensor) -> Tensor:
-        return grad * self.scale
+        return None
+    repeat = (_by_matrix if op == "matrix" else _by_basis)(image, reduced, inner, size, sampling, options)
+    return repeat if type(family) in _ELEMENTWISE else _without_autocast(repeat)
 
 
 def _by_matrix(
@@ -157,11 +154,10 @@ def _by_matrix(
     options: tuple[Any, ...],
 ) -> Repeat:
     rows = family.ndim + family.projective
-    shape = (tuple(image.shape[2:]), size, rows, sampling.align_corners, theta.dtype)
-    factors = coordinates.kept_factors(*shape)
-    placing = _Scaled(factors)
+    factors = coordinates.kept_factors(tuple(image.shape[2:]), size, rows, sampling.align_corners, theta.dtype)
+    placing = Scaled(factors)
     if type(family) is Projective:
-        placing = _Extended(factors.flatten()[:-1], theta.new_ones(len(theta), 1))
+        placing = Extended(factors.flatten()[:-1], theta.new_ones(len(theta), 1))
     call = Call("warp_matrix", placing, (), size, options, sampling)
 
     def repeat(image: Tensor, theta: Tensor, family: AbstractTransform) -> Tensor:
@@ -184,18 +180,21 @@ def _by_basis(
     ratio = coordinates.extent_ratios(image.shape[2:], size, align_corners=aligned)
     scale = torch.tensor(coordinates.half_extents(image.shape[2:], align_corners=aligned), dtype=dtype, device=cpu)
 
-    def repeat(image: Tensor, theta: Tensor, family: AbstractTransform) -> Tensor:
+    def repeat(image: Tensor, theta: Tensor, family: AbstractTransform) -> Tensor | None:
         inner, reduced = family.reduced(theta)
         spline = cast("AbstractSpline", inner)
+        control = spline.control
+        if control.requires_grad:
+            return None
         basis = spline.grid_basis(size, align_corners=aligned, dtype=dtype, device=cpu)
-        placing = _Displaced(spline.control.to(dtype), scale)
-        return run(Call("warp_basis", placing, (basis, ratio), size, options, sampling), image, reduced)
+        placing = Displaced(control.to(cpu, dtype), scale)
+        return run(Call("warp_basis", placing, ratio, size, options, sampling), image, reduced, basis)
 
     return repeat
 
 
 def _without_autocast(repeat: Repeat) -> Repeat:
-    def repeat_in_full_precision(image: Tensor, theta: Tensor, family: AbstractTransform) -> Tensor:
+    def repeat_in_full_precision(image: Tensor, theta: Tensor, family: AbstractTransform) -> Tensor | None:
         with coordinates.full_precision(image.device):
             return repeat(image, theta, family)
 

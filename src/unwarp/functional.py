@@ -172,10 +172,11 @@ def warp(
     family = transforms.resolve(transform, image.ndim - 2)
     sizes = tuple(image.shape[2:]) if size is None else _checks.size(size, family.ndim)
     flat, batch = _flatten_theta(theta, family, image)
+    repeatable = _repeats.first(key, image, theta, family, sizes, sampling, backend)
+    if repeatable is not None:
+        return repeatable
     with coordinates.full_precision(image.device):
         warped = _warp(image, flat, family, sizes, sampling, backend)
-    if key is not None:
-        _repeats.keep(key, image, theta, family, sizes, sampling, backend)
     return warped if len(batch) == 1 else warped.reshape(*batch, *warped.shape[1:])
 
 
