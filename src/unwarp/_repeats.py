@@ -1,7 +1,7 @@
 """A warp like one before goes straight to its op: its checks have passed, its backend is chosen.
 
-In a loop of calls that saves microseconds. In a training step everything between two calls pushes the code of the
-checks out of the caches, and they cost as much as the warp of a batch of digits (``benchmarks/step.py``).
+In a training step everything between two calls pushes the code of the checks out of the caches. That shows where
+images are small (``benchmarks/step.py``).
 """
 
 from collections.abc import Callable, Hashable
