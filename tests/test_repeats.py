@@ -80,6 +80,15 @@ def test_every_dtype_and_kernel(dtype, mode):
     assert kept() == 2
 
 
+@pytest.mark.parametrize(("family", "ndim"), CASES)
+def test_a_theta_in_half_precision_takes_the_long_way(family, ndim):
+    transform = default(family, ndim)
+    source, theta = image(SIZES[ndim], dtype=torch.float16), theta_near_identity(transform, dtype=torch.float16)
+    for _ in range(2):
+        warp(source, theta, transform)
+    assert kept() == 0
+
+
 def test_the_image_keeps_its_memory_format():
     source = image((8, 9)).contiguous(memory_format=torch.channels_last)
     theta = theta_near_identity(Affine(), dtype=torch.float32)

@@ -131,12 +131,12 @@ def _repeat(
     if len(theta) != len(image) or theta.ndim > len(family.theta_shape) + 1:
         return None
     inner, reduced = family.reduced(theta)
-    if not inner.has_matrix and not _has_fixed_basis(inner):
+    if not inner.has_matrix and not _has_fixed_basis(inner) or reduced.dtype != coordinates.point_dtype(image, reduced):
         return None
     op: Op = "matrix" if inner.has_matrix else "basis"
     made = matrix_rows(inner, reduced) if op == "matrix" else reduced
     chosen = choose(Case(op, inner.ndim, "cpu", image.dtype, made.dtype, sampling), backend)
-    if not isinstance(chosen, Native) or not coordinates.point_dtype(image, reduced) == reduced.dtype == made.dtype:
+    if not isinstance(chosen, Native) or made.dtype != reduced.dtype:
         return None
     options = chosen.settled(image, reduced, sampling)
     if options is None:
