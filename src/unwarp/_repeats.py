@@ -131,7 +131,9 @@ def _repeat(
     if len(theta) != len(image) or theta.ndim > len(family.theta_shape) + 1:
         return None
     inner, reduced = family.reduced(theta)
-    if not inner.has_matrix and not _has_fixed_basis(inner) or reduced.dtype != coordinates.point_dtype(image, reduced):
+    if reduced.dtype != coordinates.point_dtype(image, reduced):
+        return None
+    if not inner.has_matrix and not _has_fixed_basis(inner):
         return None
     op: Op = "matrix" if inner.has_matrix else "basis"
     made = matrix_rows(inner, reduced) if op == "matrix" else reduced
