@@ -1,7 +1,6 @@
 """A warp like one before goes straight to its op: its checks have passed, its backend is chosen.
 
-In a training step everything between two calls pushes the code of the checks out of the caches. That shows where
-images are small (``benchmarks/step.py``).
+That shows where images are small: ``calls`` in ``benchmarks/results/cpu-tried.json``.
 """
 
 from collections.abc import Callable, Hashable

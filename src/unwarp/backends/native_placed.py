@@ -124,17 +124,17 @@ class _Recorded(torch.autograd.Function):
     """One call."""
 
     @staticmethod
-    def forward(ctx: Any, image: Tensor, theta: Tensor, call: Call, *basis: Tensor) -> Tensor:  # noqa: ANN401 - a `Context`
+    def forward(ctx: Context, image: Tensor, theta: Tensor, call: Call, *basis: Tensor) -> Tensor:
         with below_autograd():
             placed = call.placing.place(theta)
-            ctx.call = call
+            ctx.options = [call]
             ctx.save_for_backward(image, theta if ctx.needs_input_grad[1] else None, placed, *basis)
             return _ops(call.op)[0](image, placed, *call.fixed(basis), call.size, *call.options)
 
     @staticmethod
     def backward(ctx: Context, *grads: Tensor) -> tuple[Tensor | None, ...]:
         image, theta, placed, *basis = ctx.saved_tensors
-        call = cast("Call", ctx.call)  # pyright: ignore
+        call: Call = ctx.options[0]
         fixed = call.fixed(tuple(basis))
 
         def op(grad: Tensor, image: Tensor, theta: Tensor, *needed: bool) -> tuple[Tensor, Tensor]:

@@ -23,7 +23,7 @@ def color_of(index: int) -> str:
 
 
 def hatch_of(index: int) -> str:
-    """What tells colour number ``index`` from the same one of another round: nothing at first, then stripes."""
+    """What tells colour number ``index`` from the same one of another round: no hatching in the first."""
     return ("", "///", "xxx", "...")[index // len(OKABE_ITO) % 4]
 
 
