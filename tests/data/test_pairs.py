@@ -15,16 +15,18 @@ def epoch_of(pairs, epoch):
 
 def test_pairs_are_two_images_of_one_class():
     for epoch in range(5):
-        for label, images, others, places in epoch_of(batches(), epoch):
+        for label, images, others, places, moves in epoch_of(batches(), epoch):
             assert (LABELS[images.flatten().long()] == label).all()
             assert (LABELS[others.flatten().long()] == label).all()
             assert (images != others).all()
-            assert places.shape == (len(images), 2)
-            assert places.abs().max() <= 1
+            for drawn in (places, moves):
+                assert drawn.shape == (2 * len(images), 2)
+                assert drawn.abs().max() <= 1
+            assert not torch.equal(places, moves)
 
 
 def test_an_epoch_shows_every_image_once():
-    shown = torch.cat([images.flatten() for _, images, _, _ in epoch_of(batches(), 2)])
+    shown = torch.cat([images.flatten() for _, images, *_ in epoch_of(batches(), 2)])
     assert shown.sort().values.tolist() == list(range(12))
 
 

@@ -4,7 +4,7 @@ import torch
 from unwarp import warp
 from unwarp.errors import ShapeError
 from unwarp.models.co_localiser import CoLocaliser
-from unwarp.training.colocalisation_module import _rise, located, overlap, triplet_loss
+from unwarp.training.colocalisation_module import _reach, _rise, located, overlap, triplet_loss
 
 SIZE = (84, 84)
 
@@ -44,22 +44,52 @@ def test_located_by_more_than_half(model):
 
 
 def test_loss_is_the_hinge_of_the_paper(model):
-    images, others = torch.rand(4, 1, *SIZE), torch.rand(4, 1, *SIZE)
-    places = 2 * torch.rand(4, 2) - 1
-    crops, theta = model.crop(images, 0)
-    partner, _ = model.crop(others, 0)
-    scale = theta[:, :1]
-    random = warp(images, torch.cat([scale, (1 - scale) * places], 1), "attention", (28, 28))
+    pair = torch.rand(4, 1, *SIZE), torch.rand(4, 1, *SIZE)
+    places = 2 * torch.rand(8, 2) - 1
     e = model.embedding
-    near, far = (e(crops) - e(partner)).square().sum(1), (e(crops) - e(random)).square().sum(1)
+    seen, off = [], []
+    for images, place in zip(pair, places.split(4), strict=True):
+        crops, theta = model.crop(images, 0)
+        scale = theta[:, :1]
+        random = warp(images, torch.cat([scale, (1 - scale) * place], 1), "attention", (28, 28))
+        seen.append(e(crops))
+        off.append((seen[-1] - e(random)).square().sum(1))
+    apart = (seen[0] - seen[1]).square().sum(1)
     for weight in (0.0, 0.5, 1.0):
-        expected = (weight * near - far + 1).clamp(min=0).mean()
-        torch.testing.assert_close(triplet_loss(model, 0, images, others, places, weight=weight), expected)
+        expected = sum((weight * apart - each + 1).clamp(min=0).mean() for each in off) / 2
+        torch.testing.assert_close(triplet_loss(model, 0, *pair, places, weight=weight), expected)
 
 
 def test_embedding_is_not_trained(model):
-    triplet_loss(model, 0, torch.rand(4, 1, *SIZE), torch.rand(4, 1, *SIZE), torch.zeros(4, 2), weight=1.0).backward()
+    triplet_loss(model, 0, torch.rand(4, 1, *SIZE), torch.rand(4, 1, *SIZE), torch.zeros(8, 2), weight=1.0).backward()
     assert all(parameter.grad is None for parameter in model.embedding.parameters())
+
+
+def test_moved_crops_stay_in_the_image(model):
+    images, moves = torch.rand(3, 1, *SIZE), torch.tensor([[0.1, -0.2], [5.0, -5.0], [0.0, 0.0]])
+    crops, theta = model.crop(images, 0, moves)
+    still, there = model.crop(images, 0)
+    room = 1 - there[0, 0].item()
+    expected = torch.tensor([[0.1, -0.2], [room, -room], [0.0, 0.0]])
+    torch.testing.assert_close(theta[:, 1:] - there[:, 1:], expected)
+    torch.testing.assert_close(crops, warp(images, theta, "attention", (28, 28)))
+    assert torch.equal(crops[2], still[2])
+
+
+def test_a_moved_crop_is_pulled_by_what_it_shows():
+    """A blob at the right, out of reach of the crop in the middle: only a crop moved there tells where it is."""
+    network = CoLocaliser(SIZE, classes=1, width=8)
+    with torch.no_grad():
+        network.transformers[0].regression.bias[0] = -50  # 28 pixels wide, in the middle
+    row, column = torch.meshgrid(torch.arange(84.0), torch.arange(84.0), indexing="ij")
+    image = (-((row - 41.5) ** 2 + (column - 70) ** 2) / 12).exp()[None, None]
+    bias = network.transformers[0].regression.bias
+    pulls = []
+    for moves in (None, torch.tensor([[0.5, 0.0]])):
+        crops, _ = network.crop(image, 0, moves)
+        (gradient,) = torch.autograd.grad(crops.sum(), bias)
+        pulls.append(gradient[1].item())
+    assert abs(pulls[0]) < 1e-3 < 0.1 < pulls[1]
 
 
 def test_calibrated_layers_are_at_known_distances(model):
@@ -85,6 +115,13 @@ def test_crops_lie_whole_in_the_image(model):
 @pytest.mark.parametrize(("done", "weight"), [(0.0, 0.0), (0.6, 0.0), (0.775, 0.5), (0.95, 1.0), (1.0, 1.0)])
 def test_agreement_counts_late(done, weight):
     assert _rise(done) == pytest.approx(weight, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("done", "reach"), [(0.0, 0.0), (0.075, 0.225), (0.15, 0.45), (0.375, 0.225), (0.6, 0.0), (1, 0)]
+)
+def test_crops_are_moved_before_they_must_agree(done, reach):
+    assert _reach(done) == pytest.approx(reach, abs=1e-9)
 
 
 def test_an_embedding_needs_two_digits_to_compare(model):

@@ -13,11 +13,11 @@ from unwarp.data.generators import Stream, generator_for
 __all__ = ["PairBatches"]
 
 
-class PairBatches(Dataset[tuple[int, Tensor, Tensor, Tensor]]):
-    """Batches of one class each: images, a random other image of the class for each, and a random place.
+class PairBatches(Dataset[tuple[int, Tensor, Tensor, Tensor, Tensor]]):
+    """Batches of one class each: the class, images, a random other image of the class for each, places and moves.
 
-    An item's key is ``(epoch, batch)``. An epoch shows every image once, and the classes in turn. Places are uniform in
-    -1..1 along x and y.
+    An item's key is ``(epoch, batch)``. An epoch shows every image once, and the classes in turn. Places and moves are
+    ``(2 n, 2)`` for n images, one for each of them and then for each of the others, uniform in -1..1 along x and y.
 
     Args:
         images: of all classes.
@@ -34,7 +34,7 @@ class PairBatches(Dataset[tuple[int, Tensor, Tensor, Tensor]]):
         self.classes: list[Tensor] = [images[labels == label] for label in cast(list[int], labels.unique().tolist())]
         self.num_batches = len(self.classes) * batch_count(len(self.classes[0]), batch_size)
 
-    def __getitem__(self, key: tuple[int, int]) -> tuple[int, Tensor, Tensor, Tensor]:
+    def __getitem__(self, key: tuple[int, int]) -> tuple[int, Tensor, Tensor, Tensor, Tensor]:
         epoch, batch = key
         part, label = divmod(batch, len(self.classes))
         images = self.classes[label]
@@ -42,4 +42,5 @@ class PairBatches(Dataset[tuple[int, Tensor, Tensor, Tensor]]):
         chosen = order[part * self.batch_size : (part + 1) * self.batch_size]
         generator = generator_for(Stream.TRAIN, seed=self.seed, epoch=epoch, batch=batch)
         others = (chosen + 1 + torch.randint(len(images) - 1, chosen.shape, generator=generator)) % len(images)
-        return label, images[chosen], images[others], 2 * torch.rand(len(chosen), 2, generator=generator) - 1
+        places, moves = 2 * torch.rand(2, 2 * len(chosen), 2, generator=generator) - 1
+        return label, images[chosen], images[others], places, moves

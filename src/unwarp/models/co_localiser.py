@@ -6,6 +6,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+import unwarp
 from unwarp._typing import Float, Integer
 from unwarp.errors import ShapeError
 from unwarp.models.cnn import CNN
@@ -105,12 +106,26 @@ class CoLocaliser(nn.Module):
         return theta
 
     def crop(
-        self, images: Float[Tensor, "batch channels h w"], digit: int
+        self,
+        images: Float[Tensor, "batch channels h w"],
+        digit: int,
+        moved: Float[Tensor, "batch 2"] | None = None,
     ) -> tuple[Float[Tensor, "batch channels 28 28"], Float[Tensor, "batch 3"]]:
-        """What one digit's transformer makes of images, and where it looked."""
+        """What one digit's transformer makes of images, and where it looked.
+
+        Args:
+            images: to look at.
+            digit: whose transformer looks.
+            moved: ``(x, y)`` to move each crop by, normalised, as far as the image reaches; the gradient is as if it
+                reached further.
+        """
         transformer = cast(SpatialTransformer, self.transformers[digit])
-        crops, theta = transformer(images, return_theta=True)
-        return crops, cast(Bounded, transformer.transform).bound(theta)
+        theta = cast(Bounded, transformer.transform).bound(transformer.localise(images))
+        if moved is not None:
+            scale, shift = theta[:, :1], theta[:, 1:]
+            room = (1 - scale.detach()).clamp(min=0)
+            theta = torch.cat([scale, shift + ((shift + moved).clamp(-room, room) - shift).detach()], dim=1)
+        return unwarp.warp(images, theta, "attention", (CROP, CROP)), theta
 
 
 class _CropInside(Bounded):

@@ -17,17 +17,23 @@ __all__ = ["ColocalisationModule", "located", "overlap"]
 FRAME = 28  # side of a digit's frame, in pixels
 MARGIN = 1.0
 _AGREE_FROM, _AGREE_FULLY = 0.6, 0.95  # of the steps
+_FARTHEST = 0.45  # that a crop is moved, as a share of half an image
+_FARTHEST_AT, _STILL_FROM = 0.15, 0.6  # of the steps
 
 
 class ColocalisationModule(ClassificationModule):
     """Trains the transformers of a `CoLocaliser` with the triplet hinge loss of appendix A.2.
 
     For images I_n and I_m of one class, with T their transformers' crops and e the embedding,
-    ``max(0, w |e(I_n^T) - e(I_m^T)|^2 - |e(I_n^T) - e(I_n^rand)|^2 + 1)``. The random crop of I_n has the scale of its
-    transformer's and lies whole in the image.
+    ``max(0, w |e(I_n^T) - e(I_m^T)|^2 - |e(I_n^T) - e(I_n^rand)|^2 + 1)``, and the same with n and m exchanged. The
+    random crop of I_n has the scale of its transformer's and lies whole in the image.
 
     The weight w is 0 in the first 60 % of the steps, then rises to 1 until 95 %; the paper's is 1 throughout. With
     that, crops learn to show nothing before anything else, and then are all alike and without gradient.
+
+    Until agreement counts, crops are moved at random, by up to 0.45 of half the image at 15 % of the steps, less before
+    and after: the loss is averaged over a neighbourhood, so that a digit which the crop itself does not reach pulls at
+    it too. Without that a crop stays on whatever ink it meets first.
 
     Logs ``val_loss``, by which the best epoch is chosen, on the training images themselves and with w = 1; and
     ``val_error``, the share of crops that do not overlap a digit's frame by half, which chooses nothing.
@@ -52,9 +58,10 @@ class ColocalisationModule(ClassificationModule):
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:  # noqa: ANN401 - batches of another kind
         """The loss of one batch of pairs. Raises `TrainingError` where it is not finite."""
-        label, images, others, places = batch
+        label, images, others, places, moves = batch
         done = self.global_step / max(1, int(self.trainer.estimated_stepping_batches))
-        loss = triplet_loss(self.co_localiser, label, images, others, places, weight=_rise(done))
+        moves = _reach(done) * moves
+        loss = triplet_loss(self.co_localiser, label, images, others, places, weight=_rise(done), moves=moves)
         self.figures.add("train_loss", loss, weight=len(images))
         self.refuse_non_finite(loss)
         return loss
@@ -72,7 +79,7 @@ class ColocalisationModule(ClassificationModule):
         self._count("test", *batch)
 
     def _fixed_loss(self, images: Tensor, label: int, generator: torch.Generator) -> Tensor:
-        places = (2 * torch.rand(len(images), 2, generator=generator) - 1).to(images.device)
+        places = (2 * torch.rand(2 * len(images), 2, generator=generator) - 1).to(images.device)
         return triplet_loss(self.co_localiser, label, images, images.roll(1, 0), places, weight=1.0)
 
     def _count(self, stage: str, images: Tensor, found: Tensor) -> None:
@@ -84,28 +91,33 @@ def triplet_loss(
     label: int,
     images: Float[Tensor, "batch channels h w"],
     others: Float[Tensor, "batch channels h w"],
-    places: Float[Tensor, "batch 2"],
+    places: Float[Tensor, "both 2"],
     *,
     weight: float,
+    moves: Float[Tensor, "both 2"] | None = None,
 ) -> Tensor:
-    """The hinge loss of pairs of images of one class.
+    """The hinge loss of pairs of images of one class, each against the other.
 
     Args:
         model: whose transformer for ``label`` crops the images.
         label: the class.
         images: I_n.
         others: I_m.
-        places: of the random crops, -1..1 between the ends that keep a crop in the image.
+        places: of the random crops of the images and then of the others, -1..1 between the ends that keep a crop in
+            the image.
         weight: of the distance between the two images' crops.
+        moves: of the crops of both, as in `CoLocaliser.crop`.
     """
-    crops, theta = model.crop(torch.cat([images, others]), label)
-    scale = theta[: len(images), :1].detach()
+    both = torch.cat([images, others])
+    crops, theta = model.crop(both, label, moves)
+    scale = theta[:, :1].detach()
     room = (1 - scale).clamp(min=0)
     elsewhere = torch.cat([scale, room * places], dim=1)
     with torch.no_grad():
-        random = model.embedding(unwarp.warp(images, elsewhere, "attention", (CROP, CROP)))
-    own, partner = model.embedding(crops).split(len(images))
-    apart, off = (own - partner).square().sum(1), (own - random).square().sum(1)
+        random = model.embedding(unwarp.warp(both, elsewhere, "attention", (CROP, CROP)))
+    seen = model.embedding(crops)
+    apart = (seen[: len(images)] - seen[len(images) :]).square().sum(1).repeat(2)
+    off = (seen - random).square().sum(1)
     return (weight * apart - off + MARGIN).relu().mean()
 
 
@@ -144,6 +156,11 @@ def overlap(
 
 def _rise(done: float) -> float:
     return min(1.0, max(0.0, (done - _AGREE_FROM) / (_AGREE_FULLY - _AGREE_FROM)))
+
+
+def _reach(done: float) -> float:
+    """How far crops are moved."""
+    return _FARTHEST * max(0.0, min(done / _FARTHEST_AT, (_STILL_FROM - done) / (_STILL_FROM - _FARTHEST_AT)))
 
 
 def _labels(found: Tensor) -> list[int]:
