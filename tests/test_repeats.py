@@ -6,12 +6,12 @@ import weakref
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 import unwarp
 from support.families import CASES, default
-from support.generators import generator, image, theta_near_identity
+from support.generators import image, theta_near_identity
+from support.repeats import assert_repeats, gradients
 from support.tolerances import assert_matches
 from unwarp import _repeats, warp
 from unwarp.errors import DeviceError, DtypeError, OptionError, ShapeError
@@ -28,27 +28,6 @@ pytestmark = pytest.mark.skipif(
 @pytest.fixture(autouse=True)
 def _nothing_kept(monkeypatch):
     monkeypatch.setattr(_repeats, "_kept", {})
-
-
-def gradients(call, *inputs: Tensor) -> tuple[Tensor, ...]:
-    leaves = [leaf.detach().clone().requires_grad_() for leaf in inputs]
-    result = call(*leaves)
-    weights = torch.rand(result.shape, generator=generator(5), dtype=torch.float64).to(result)
-    return result.detach(), *torch.autograd.grad(result, leaves, weights)
-
-
-def assert_repeats(call, *inputs: Tensor) -> None:
-    """Equal bits from a first call, from a later one, and from one that takes the way of all other calls."""
-    first = gradients(call, *inputs)
-    with torch.no_grad():
-        call(*(torch.zeros_like(tensor) for tensor in inputs))
-    repeated = gradients(call, *inputs)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_repeats, "key", lambda *_: None)
-        expected = gradients(call, *inputs)
-    for one, two, three in zip(first, repeated, expected, strict=True):
-        assert torch.equal(one, three)
-        assert torch.equal(two, three)
 
 
 def kept() -> int:

@@ -1,9 +1,9 @@
-"""A warp like one before goes straight to its op: its checks have passed, its backend is chosen.
+"""A call like one before goes straight to its op: its checks have passed, its backend is chosen.
 
 That shows where images are small: ``calls`` in ``benchmarks/results/cpu-tried.json``.
 """
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, NamedTuple, TypeAlias, cast
 from weakref import ReferenceType, ref
 
@@ -12,9 +12,9 @@ from torch import Tensor
 
 from unwarp import coordinates
 from unwarp._eager import eager
-from unwarp.backends import Case, Sampling, choose
+from unwarp.backends import Backend, Case, Sampling, choose
 from unwarp.backends.base import Op
-from unwarp.backends.native import Native
+from unwarp.backends.native import Native, differentiated
 from unwarp.backends.native_placed import Call, Displaced, Extended, Scaled, run
 from unwarp.transforms import (
     AbstractSpline,
@@ -29,6 +29,7 @@ from unwarp.transforms.pixels import matrix_rows
 
 Key: TypeAlias = tuple[Hashable, ...]
 Repeat: TypeAlias = Callable[[Tensor, Tensor, AbstractTransform], Tensor | None]
+GridRepeat: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 
 _MOST = 64
 _ELEMENTWISE = (Affine, Projective, BSpline, PiecewiseAffine, ThinPlateSpline)
@@ -50,6 +51,7 @@ class Kept(NamedTuple):
 
 
 _kept: dict[Key, Kept] = {}
+_kept_grids: dict[Key, GridRepeat | None] = {}
 
 
 def key(
@@ -66,8 +68,8 @@ def key(
 ) -> Key | None:
     """All that the checks of a call and the choice of its backend go by; ``None`` where there is more to it.
 
-    The arguments are those of `unwarp.warp`, not checked yet. Equal keys are of equal types, so that 1 does not pass
-    where ``True`` has passed.
+    The arguments are those of `unwarp.warp`, not checked yet; for `unwarp.sample` theta is the grid, and the transform
+    any name. Equal keys are of equal types, so that 1 does not pass where ``True`` has passed.
     """
     if not eager(image, theta) or not (image.is_cpu and theta.is_cpu):
         return None
@@ -117,6 +119,36 @@ def first(
             repeat = _repeat(image, theta, family, size, sampling, backend)
         kept = _kept[key] = Kept(ref(family), family.theta_shape, repeat)
     return None if kept.repeat is None else kept.repeat(image, theta, family)
+
+
+def grid_again(key: Key | None, image: Tensor, grid: Tensor) -> Tensor | None:
+    """What sampling at a grid with this key gives, where one such call was kept."""
+    repeat = None if key is None else _kept_grids.get(key)
+    return None if repeat is None else repeat(image, grid)
+
+
+def keep_grid(
+    key: Key | None, image: Tensor, grid: Tensor, scale: Sequence[float], sampling: Sampling, chosen: Backend
+) -> None:
+    """Remember a checked call, if it is the C++ op and nothing else: `grid_again` then does what it does.
+
+    Args:
+        key: of the call, to keep it by.
+        image, grid: its arguments.
+        scale, sampling, chosen: what it made of the others.
+    """
+    if key is None or key in _kept_grids:
+        return
+    if len(_kept_grids) >= _MOST:
+        _kept_grids.clear()
+    _kept_grids[key] = None
+    whole = len(grid) == len(image) and grid.ndim == image.ndim
+    if not whole or not isinstance(chosen, Native) or grid.dtype != coordinates.point_dtype(image, grid):
+        return
+    options = chosen.settled(image, grid, sampling)
+    if options is not None:
+        op = differentiated("sample_grid")
+        _kept_grids[key] = lambda image, grid: op(image, grid, scale, *options)
 
 
 def _repeat(

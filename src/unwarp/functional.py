@@ -91,6 +91,10 @@ def sample(
     Raises:
         ShapeError, DtypeError, DeviceError, OptionError, BackendError: an argument is wrong; the message says which.
     """
+    key = _repeats.key(image, grid, "", None, mode, padding_mode, fill_value, align_corners, antialias, backend)
+    repeated = _repeats.grid_again(key, image, grid)
+    if repeated is not None:
+        return repeated
     if isinstance(fill_value, str):
         _checks.fill_from_border(fill_value, padding_mode)
         _checks.tensor("grid", grid)
@@ -112,6 +116,7 @@ def sample(
         points = _one_each(grid.to(coordinates.point_dtype(image, grid)), _larger(grid, image))
         chosen = _choose("grid", image, points, sampling, backend)
         scale = coordinates.half_extents(image.shape[2:], align_corners=align_corners)
+        _repeats.keep_grid(key, image, grid, scale, sampling, chosen)
         return chosen.sample_grid(image, points, scale, sampling)
 
 

@@ -63,7 +63,8 @@ _MISSING = _loading_failure()
 
 
 @cache
-def _differentiated(name: str) -> Callable[..., Tensor]:
+def differentiated(name: str) -> Callable[..., Tensor]:
+    """An op with its derivative, for calls that `unwarp._eager.eager` passes."""
     return native_ops.differentiated("unwarp", name)
 
 
@@ -83,7 +84,7 @@ class Native(AbstractFused):
         return native_antialias.built() and native_antialias.covers(case)
 
     def _op(self, name: str, image: Tensor, theta: Tensor) -> Any:  # noqa: ANN401 - torch's own type has no signature
-        return _differentiated(name) if eager(image, theta) else super()._op(name, image, theta)
+        return differentiated(name) if eager(image, theta) else super()._op(name, image, theta)
 
     def settled(self, image: Tensor, theta: Tensor, sampling: Sampling) -> tuple[Any, ...] | None:
         """What the arguments of an op end with, the same for all such tensors; ``None`` where theirs are converted."""
