@@ -52,7 +52,7 @@ def test_builds_and_steps(name):
     model = build_model(config.model, config.data)
     images = torch.rand(2, task.channels, *task.size)
     if isinstance(model, CoLocaliser):
-        loss = triplet_loss(model, 3, images, images.flip(0), torch.zeros(2, 2), weight=1.0)
+        loss = triplet_loss(model, 3, images, images.flip(0), torch.zeros(4, 2), weight=1.0)
         loss.backward()
         trained = {name for name, parameter in model.named_parameters() if parameter.grad is not None}
         assert trained == {name for name, _ in model.named_parameters() if name.startswith("transformers.3.")}

@@ -16,6 +16,7 @@ from unwarp.transforms import Attention, Bounded
 __all__ = ["CROP", "CoLocaliser", "Embedding"]
 
 CROP = 28  # side of what a transformer hands on, in pixels
+_SMALLEST, _LARGEST = 1 / 3, 2 / 3  # scale
 _START = 0.6  # of the scale: a crop sees enough of most images, and a digit in it is not too small to be known
 _DISTANCES = (1, 2)  # of two digits by the embedding's second pooling and by its logits
 _SLOPE = 0.1  # of the rectifiers, as in `unwarp.nn.ConvLocaliser`
@@ -65,8 +66,7 @@ class CoLocaliser(nn.Module):
     """An attention transformer for each digit, and the embedding by which their crops are compared.
 
     Convention: theta is ``(s, t_x, t_y)`` of the crop's frame, normalised; the side of the crop is ``s`` times that of
-    the image. A scale is at least 1/3; a crop smaller than the image lies whole in it, a larger one is
-    centred on it.
+    the image. A scale is between 1/3 and 2/3, and a crop lies whole in the image.
 
     Args:
         size: height and width of the images.
@@ -123,21 +123,25 @@ class CoLocaliser(nn.Module):
         theta = cast(Bounded, transformer.transform).bound(transformer.localise(images))
         if moved is not None:
             scale, shift = theta[:, :1], theta[:, 1:]
-            room = (1 - scale.detach()).clamp(min=0)
+            room = 1 - scale.detach()
             theta = torch.cat([scale, shift + ((shift + moved).clamp(-room, room) - shift).detach()], dim=1)
         return unwarp.warp(images, theta, "attention", (CROP, CROP)), theta
 
 
 class _CropInside(Bounded):
-    """Attention that stays in the image: its shift is a share of what room the scale leaves, none from scale 1 on."""
+    """Attention that stays in the image: its shift is a share of what room the scale leaves.
+
+    A crop as large as the image would have none, is its own random crop, and has no gradient that leads it back.
+    """
 
     def __init__(self) -> None:
-        super().__init__(Attention(), scale=3.0, shift=1.0)
+        super().__init__(Attention(), shift=1.0)
 
     def bound(self, theta: Tensor) -> Tensor:
         limited = super().bound(theta)
-        scale, share = limited[..., :1], limited[..., 1:]
-        return torch.cat([scale, (1 - scale).clamp(min=0) * share], dim=-1)
+        centre, reach = (_LARGEST + _SMALLEST) / 2, (_LARGEST - _SMALLEST) / 2
+        scale = centre + reach * torch.tanh((limited[..., :1] - centre) / reach)
+        return torch.cat([scale, (1 - scale) * limited[..., 1:]], dim=-1)
 
 
 def _transformer(size: Sequence[int], channels: int, filters: int) -> SpatialTransformer:

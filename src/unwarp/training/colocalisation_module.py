@@ -111,8 +111,7 @@ def triplet_loss(
     both = torch.cat([images, others])
     crops, theta = model.crop(both, label, moves)
     scale = theta[:, :1].detach()
-    room = (1 - scale).clamp(min=0)
-    elsewhere = torch.cat([scale, room * places], dim=1)
+    elsewhere = torch.cat([scale, (1 - scale) * places], dim=1)
     with torch.no_grad():
         random = model.embedding(unwarp.warp(both, elsewhere, "attention", (CROP, CROP)))
     seen = model.embedding(crops)
