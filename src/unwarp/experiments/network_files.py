@@ -17,6 +17,7 @@ from unwarp.experiments.folder_build import build_folder_model
 from unwarp.experiments.folder_config import FolderConfig
 from unwarp.export import read_weights
 from unwarp.metrics import best_path
+from unwarp.models.co_localiser import CoLocaliser
 from unwarp.models.line_reader import LineReader
 from unwarp.nn import AbstractSpatialTransformer
 from unwarp.training.checkpoints import Checkpoint, load_weights, read_checkpoint
@@ -109,8 +110,13 @@ def transformer_of(network: Network) -> AbstractSpatialTransformer:
     """The transformer that sees the pictures.
 
     Raises:
-        OptionError: there is none.
+        OptionError: there is none, or, in a co-localiser, one for each digit.
     """
+    if isinstance(network.model, CoLocaliser):
+        raise OptionError(
+            f"model: expected a network with one transformer, got {network.name} with one for each digit. "
+            "`unwarp figure` shows what they find."
+        )
     found = next(iter(transformers(network.model).values()), None)
     if found is None:
         raise OptionError(

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 import torch
 
 from unwarp.errors import CheckpointError, OptionError
+from unwarp.experiments.located_pictures import draw_located
 from unwarp.experiments.network_files import Network, transformer_of
 from unwarp.experiments.shown_pictures import ShownPictures
+from unwarp.models.co_localiser import CoLocaliser
 from unwarp.nn import InverseCompositionalTransformer
 from unwarp.training.checkpoints import read_checkpoint
 from unwarp.training.fit import LAST
@@ -27,6 +29,8 @@ _MOST_FRAMES = 60
 
 def draw_figure(network: Network, shown: ShownPictures) -> "Figure":
     """Inputs with the sampled region on them, each beside what the transformer made of it, and what it was read as."""
+    if isinstance(network.model, CoLocaliser) and shown.found is not None:
+        return draw_located(network.model, shown.images, shown.found, names=shown.names, title=network.name)
     answers = network.answers(shown.images)
     captions = [f"{_short(name)} read as {_short(answer)}" for name, answer in zip(shown.names, answers, strict=True)]
     return show_transformer(transformer_of(network), shown.images, captions=captions, title=network.name)
