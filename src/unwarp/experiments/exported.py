@@ -8,11 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from unwarp._checks import option
-from unwarp.errors import DataError
+from unwarp.errors import DataError, OptionError
 from unwarp.experiments import provenance
 from unwarp.experiments.network_files import Network, load_network
 from unwarp.experiments.records import read_record
 from unwarp.export import card_path, check_onnx, export_onnx, export_program, write_weights
+from unwarp.models.co_localiser import CoLocaliser
 from unwarp.nn import AbstractSpatialTransformer
 from unwarp.training.theta_probe import transformers
 
@@ -71,13 +72,19 @@ def export_network(
         Each file written, and a remark.
 
     Raises:
-        OptionError: another kind of file or opset; the network does not take pictures.
+        OptionError: another kind of file or opset; the network does not take pictures; a graph of a co-localiser.
         DataError: the ONNX graph does not compute what the network does.
         CheckpointError: the file holds no network.
     """
     for kind in kinds:
         option("out", kind, tuple(_WRITERS))
     network = load_network(path, allow_import=allow_import)
+    graphs = [kind for kind in kinds if kind != ".safetensors"]
+    if graphs and isinstance(network.model, CoLocaliser):
+        raise OptionError(
+            f"out: expected .safetensors for {network.name}, got {graphs[0]}: it has a transformer for each digit, "
+            "and no graph chooses one by a digit."
+        )
     for kind in kinds:
         yield from _WRITERS[kind](network, path, out.with_suffix(kind), opset)
 
@@ -95,7 +102,9 @@ def card(network: Network, path: Path) -> dict[str, Any]:
             "range": [0.0, 1.0],
             "fit": intake.fit,
         },
-        "outputs": list(ExportedNetwork(network.model).outputs),
+        "outputs": ["theta"]
+        if isinstance(network.model, CoLocaliser)
+        else list(ExportedNetwork(network.model).outputs),
         "classes": list(network.classes),
         "error": _error(path),
         "versions": provenance.versions(),

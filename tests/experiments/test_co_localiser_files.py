@@ -1,8 +1,11 @@
+import json
+
 import pytest
 import torch
 
 from unwarp.data.intake import Intake
 from unwarp.errors import OptionError
+from unwarp.experiments import exported
 from unwarp.experiments.experiment import choose
 from unwarp.experiments.network_files import Network, transformer_of
 from unwarp.experiments.shown_pictures import choose_pictures
@@ -61,3 +64,13 @@ def test_files_are_refused_whose_digit_nobody_knows(network):
 def test_there_is_no_one_transformer_to_rectify_with(network):
     with pytest.raises(OptionError, match="one transformer, got mnist-tc84/co-localiser with one for each digit"):
         transformer_of(network)
+
+
+def test_only_weights_are_exported(network, tmp_path, monkeypatch):
+    monkeypatch.setattr(exported, "load_network", lambda *_, **__: network)
+    with pytest.raises(OptionError, match="out: expected .safetensors for mnist-tc84/co-localiser, got .onnx"):
+        list(exported.export_network(tmp_path / "a.ckpt", tmp_path / "a.onnx", [".safetensors", ".onnx"]))
+    assert list(tmp_path.iterdir()) == []
+    written = exported.export_network(tmp_path / "a.ckpt", tmp_path / "a", [".safetensors"])
+    assert [path.name for path, _ in written] == ["a.safetensors", "a.json"]
+    assert json.loads((tmp_path / "a.json").read_text())["outputs"] == ["theta"]
