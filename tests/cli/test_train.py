@@ -2,8 +2,11 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
+from unwarp.cli.next_step import next_step
 from unwarp.experiments.catalog import CATALOG
+from unwarp.models import st_fcn
 
 NAME = "mnist-r/st-cnn-affine"
 
@@ -24,6 +27,19 @@ def test_leaves_a_record_and_checkpoints(train):
     assert run.name == f"{record['label']}-seed3"
     assert {path.name for path in (run / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
     assert json.loads((run / "record.json").read_text()) == record
+    assert f"next: unwarp figure {run / 'checkpoints' / 'best.ckpt'}" in done.out.replace("\n", " ")
+
+
+@pytest.mark.parametrize(
+    ("model", "pictures", "command"),
+    [
+        (st_fcn((8, 8), width=8), True, "figure"),
+        (st_fcn((8, 8), width=8), False, "evaluate"),
+        (torch.nn.Linear(2, 2), True, "evaluate"),
+    ],
+)
+def test_the_next_step_is_one_that_the_network_can_take(model, pictures, command):
+    assert next_step(Path("best.ckpt"), model, pictures=pictures) == f"next: unwarp {command} best.ckpt"
 
 
 def test_settings_change_the_run(train):

@@ -73,7 +73,10 @@ def train(
             devices=together,
         )
         return
+    from unwarp.cli.next_step import next_step
+    from unwarp.data import tasks
     from unwarp.experiments.experiment import choose
+    from unwarp.experiments.network_files import intake_of
     from unwarp.experiments.records import write_record
     from unwarp.experiments.run import run
 
@@ -99,7 +102,9 @@ def train(
         return
     copy = write_record(finished.record, results / finished.record.file)
     console.print(_summary(finished))
-    console.print(f"record: {copy}\nweights: {finished.checkpoint}\nnext: unwarp figure {finished.checkpoint}")
+    drawn = intake_of(tasks.get(experiment.config.data.distortion)) is not None
+    following = next_step(finished.checkpoint, finished.model, pictures=drawn)
+    console.print(f"record: {copy}\nweights: {finished.checkpoint}\n{following}")
 
 
 def _summary(finished: "Finished") -> Table:

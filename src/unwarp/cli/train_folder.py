@@ -27,6 +27,7 @@ def train_folder(
     devices: "Devices",
 ) -> None:
     """Train on a folder with a subfolder of pictures for each class, and say what came of it."""
+    from unwarp.cli.next_step import next_step
     from unwarp.cli.survey import print_survey
     from unwarp.experiments.experiment import custom_label
     from unwarp.experiments.folder_config import FolderConfig
@@ -63,4 +64,4 @@ def train_folder(
     table.add_row("parameters", f"{record.parameters:,}")
     table.add_row("training time", f"{record.seconds:.0f} s for {len(record.history)} epochs")
     console.print(table)
-    console.print(f"weights: {finished.checkpoint}\nnext: unwarp figure {finished.checkpoint}")
+    console.print(f"weights: {finished.checkpoint}\n{next_step(finished.checkpoint, finished.model)}")

@@ -24,7 +24,7 @@ from unwarp.training.checkpoints import Checkpoint, load_weights, read_checkpoin
 from unwarp.training.theta_probe import transformers
 from unwarp.training.transformer_course import Course, course_of
 
-__all__ = ["Network", "load_network", "transformer_of"]
+__all__ = ["Network", "intake_of", "load_network", "transformer_of"]
 
 
 class Network(NamedTuple):
@@ -126,12 +126,15 @@ def transformer_of(network: Network) -> AbstractSpatialTransformer:
     return found
 
 
+def intake_of(task: tasks.Task) -> Intake | None:
+    """How a network for a task sees a picture; nothing where the task is about something else."""
+    return Intake(*task.size, task.channels) if len(task.size) == 2 and task.channels in (1, 3) else None
+
+
 def _catalogued(about: Mapping[str, Any]) -> tuple[nn.Module, Intake | None, tuple[str, ...]]:
     config = ExperimentConfig.read(about["config"])
     task = tasks.get(config.data.distortion)
-    pictures = len(task.size) == 2 and task.channels in (1, 3)
-    intake = Intake(task.size[0], task.size[1], task.channels) if pictures else None
-    return build_model(config.model, config.data), intake, _classes(task)
+    return build_model(config.model, config.data), intake_of(task), _classes(task)
 
 
 def _classes(task: tasks.Task) -> tuple[str, ...]:
