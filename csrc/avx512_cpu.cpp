@@ -1,6 +1,9 @@
 // The engine for x86 processors with AVX-512 (F, BW, DQ, VL). Compiled with these instructions. float64 is left to the
 // AVX2 engine: its loops are bound by loads, and would only double what has to be compiled.
 #ifdef UNWARP_X86
+#if !defined(__AVX512F__) || !defined(__AVX512BW__) || !defined(__AVX512DQ__) || !defined(__AVX512VL__)
+#error "Compile with the instructions of AVX-512: see INSTRUCTIONS in setup.py."
+#endif
 #include "dispatch.h"
 
 namespace unwarp {
