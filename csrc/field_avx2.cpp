@@ -1,7 +1,7 @@
 // Particles in a velocity field, for x86 processors with AVX2 and FMA. Compiled with these instructions.
 #ifdef UNWARP_X86
-#if !defined(__AVX2__) || !defined(__FMA__) || !defined(__F16C__) || defined(__AVX512F__)
-#error "Compile with the instructions of AVX2, and none beyond it: see INSTRUCTIONS in setup.py."
+#if !defined(__AVX2__) || !defined(__FMA__) || !defined(__F16C__)
+#error "Compile with the instructions of AVX2: see INSTRUCTIONS in setup.py."
 #endif
 #include "follow.h"
 
