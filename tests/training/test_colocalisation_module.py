@@ -111,6 +111,15 @@ def test_crops_lie_whole_in_the_image(model):
     assert scale.max() == pytest.approx(2 / 3, abs=1e-3)
 
 
+def test_a_crop_in_a_corner_can_come_back(model):
+    theta = torch.tensor([0.5, -5.0, 5.0], requires_grad=True)
+    transform = model.transformers[0].transform
+    column, row = transform.bound(theta)[1:]
+    (column - row).backward()
+    assert theta.grad[1] > 1e-3
+    assert theta.grad[2] < -1e-3
+
+
 @pytest.mark.parametrize(("done", "weight"), [(0.0, 0.0), (0.6, 0.0), (0.775, 0.5), (0.95, 1.0), (1.0, 1.0)])
 def test_agreement_counts_late(done, weight):
     assert _rise(done) == pytest.approx(weight, abs=1e-9)
