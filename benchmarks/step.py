@@ -30,7 +30,6 @@ from unwarp.nn.abstract_transformer import AbstractSpatialTransformer
 from unwarp.training.heap import keep_freed_memory
 
 SEED = 0  # of the first network
-BATCH = 64
 TARGET = 5.0
 NETWORKS = 7
 TRANSFORMERS = ("mnist-r/st-cnn-affine", *(f"mnist-rts/st-cnn-{family}" for family in ("affine", "projective", "tps")))
@@ -40,10 +39,12 @@ TRANSFORMERS = ("mnist-r/st-cnn-affine", *(f"mnist-rts/st-cnn-{family}" for fami
 class Row:
     """An experiment's networks: milliseconds of a step, and what sampling adds to it, in percent: medians.
 
+    A step has as many digits as one of the training, ``batch``.
     ``least`` and ``most`` are the smallest and largest share among the networks.
     """
 
     experiment: str
+    batch: int
     whole: float
     without: float
     added: float
@@ -80,18 +81,20 @@ def main() -> None:
 
 
 def measured(name: str, seconds: float, clock: str) -> Row:
-    """The two steps of one experiment, in turn, for each of its networks."""
+    """The two steps of one experiment, in turn, for each of its networks, at its own batch size."""
     pairs = [_pair(name, seed, seconds / NETWORKS, clock) for seed in range(SEED, SEED + NETWORKS)]
     shares = [100 * (whole / without - 1) for whole, without in pairs]
     whole, without = (statistics.median(times) for times in zip(*pairs, strict=True))
-    return Row(name, whole, without, statistics.median(shares), min(shares), max(shares))
+    batch = choose(name, []).config.data.batch_size
+    return Row(name, batch, whole, without, statistics.median(shares), min(shares), max(shares))
 
 
 def _pair(name: str, seed: int, seconds: float, clock: str) -> tuple[float, float]:
     torch.manual_seed(seed)
     config = choose(name, []).config
     size = tasks.get(config.data.distortion).size
-    batch = torch.rand(BATCH, 1, *size), torch.randint(10, (BATCH,))
+    count = config.data.batch_size
+    batch = torch.rand(count, 1, *size), torch.randint(10, (count,))
     model = build_model(config.model, config.data)
     step = _step(config.training, model, batch)
     transformers = {"whole": model.transformer, "without": Unsampled(model.transformer)}
@@ -143,7 +146,6 @@ def _write(rows: list[Row], arguments: argparse.Namespace) -> Path:
         machine=provenance.machine(torch.device("cpu")),
         versions=provenance.versions(),
         clock=arguments.clock,
-        batch=BATCH,
         rows=[asdict(row) for row in rows],
         verdicts=verdicts(rows),
     )
