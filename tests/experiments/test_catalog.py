@@ -81,7 +81,7 @@ def test_published_figures_of_the_paper():
 
 
 @pytest.mark.parametrize("budget", BUDGETS)
-@pytest.mark.parametrize("name", ["mnist-r/cnn", "mnist-e/st-fcn-tps"])
+@pytest.mark.parametrize("name", CATALOG)
 def test_budgets_fit_experiments(name, budget):
     assert choose(name, budget=budget).label == budget
 

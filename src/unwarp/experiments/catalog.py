@@ -91,6 +91,7 @@ BUDGETS: dict[str, dict[str, Any]] = {
         "training.recipe": "published",
         "training.steps": 150_000,
         "training.lr": 0.01,
+        "training.weight_decay": 0.0,
         "training.warmup": 0.0,
         "training.label_smoothing": 0.0,
         "training.clip": 0.0,
