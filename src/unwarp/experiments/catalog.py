@@ -90,6 +90,7 @@ BUDGETS: dict[str, dict[str, Any]] = {
         "data.batch_size": 256,
         "training.recipe": "published",
         "training.steps": 150_000,
+        "training.epochs": 20,  # the default: steps go before it
         "training.lr": 0.01,
         "training.weight_decay": 0.0,
         "training.warmup": 0.0,
