@@ -7,23 +7,32 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-EXPERIMENTS = ("mnist-tc/st-fcn-affine", "mnist-rts/st-cnn-affine")
+PAGES = {
+    "reproduction.md": ("mnist-tc/st-fcn-affine", "mnist-rts/st-cnn-affine"),
+    "reproduction-more.md": ("mnist-addition/st-fcn-tps",),
+}
+"""Page -> whose tables its section has, in order."""
 RECIPES = {"AdamW": "modern", "Muon": "muon"}
 
 
-def tables() -> list[list[dict[str, str]]]:
-    """The rows of each table of the section, by the names of their columns."""
-    page = (ROOT / "docs" / "reproduction.md").read_text(encoding="utf-8")
-    section = page.split("### What was tried\n")[1].split("\n## ")[0]
-    found = []
-    for block in re.findall(r"(?:^\|.*\n)+", section, re.MULTILINE):
-        names, _, *rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in block.splitlines())
-        found.append([dict(zip(names, row, strict=True)) for row in rows])
+def tables() -> dict[str, list[dict[str, str]]]:
+    """Experiment -> the rows of its table, by the names of their columns."""
+    found = {}
+    for page, experiments in PAGES.items():
+        text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+        section = re.split(r"\n##+ ", text.split("### What was tried\n")[1])[0]
+        blocks = re.findall(r"(?:^\|.*\n)+", section, re.MULTILINE)
+        found.update({name: _rows(block) for name, block in zip(experiments, blocks, strict=True)})
     return found
 
 
+def _rows(table: str) -> list[dict[str, str]]:
+    names, _, *rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines())
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
 def trials() -> list[tuple[str, dict[str, str]]]:
-    return [(name, row) for name, rows in zip(EXPERIMENTS, tables(), strict=True) for row in rows]
+    return [(name, row) for name, rows in tables().items() for row in rows]
 
 
 @pytest.mark.parametrize(("experiment", "row"), trials(), ids=[row["label"].strip("`") for _, row in trials()])
@@ -40,13 +49,18 @@ def test_rows_are_those_of_the_records(experiment, row):
     if "the classifier sees" in row:
         side = (model.get("output") or 42) // model["pooling"]
         assert row["the classifier sees"] == f"{side} × {side}"
+    if "localiser" in row:
+        assert training["localiser_lr_scale"] == float(row["localiser"])
+        assert training["regression_lr_scale"] == float(row["regression"])
+        assert training["label_smoothing"] == float(row["smoothing"])
 
 
 def test_every_record_of_the_networks_with_todays_other_settings_is_told():
-    """Earlier rates of the localiser, and labels that were not smoothed, are no rows of these tables."""
-    for experiment, rows in zip(EXPERIMENTS, tables(), strict=True):
+    """Earlier rates of the localiser, and labels that were not smoothed, are no rows of Table 1's tables."""
+    for experiment, rows in tables().items():
         told = {row["label"].strip("`") for row in rows}
         for path in (ROOT / "results" / experiment).glob("*-seed0.json"):
             training = json.loads(path.read_text())["config"]["training"]
-            if training.get("regression_lr_scale") == 4.0 and training["localiser_lr_scale"] == 1.0:
+            today = training.get("regression_lr_scale") == 4.0 and training["localiser_lr_scale"] == 1.0
+            if today or experiment.startswith("mnist-addition"):
                 assert path.name.removesuffix("-seed0.json") in told | {"paper"}

@@ -19,7 +19,10 @@ SETTINGS = (
     "data.validation=600",
     "data.batch_size=32",
     "model.width=32",
+    "training.recipe=modern",
     "training.epochs=40",
+    "training.lr=0.002",
+    "training.weight_decay=0",
 )
 
 
