@@ -140,7 +140,10 @@ class _CropInside(Bounded):
     def bound(self, theta: Tensor) -> Tensor:
         centre, reach = (_LARGEST + _SMALLEST) / 2, (_LARGEST - _SMALLEST) / 2
         scale = centre + reach * torch.tanh((theta[..., :1] - centre) / reach)
-        return torch.cat([scale, (1 - scale) * super().bound(theta)[..., 1:]], dim=-1)
+        shift = theta[..., 1:]
+        # A hyperbolic tangent would end here: a crop sent far into a corner early on had no gradient left to come back.
+        share = shift * (1 + shift.square()).rsqrt()
+        return torch.cat([scale, (1 - scale) * share], dim=-1)
 
 
 def _transformer(size: Sequence[int], channels: int, filters: int) -> SpatialTransformer:

@@ -24,11 +24,10 @@ DEFAULT_LIMITS: dict[Kind, float] = {
 
 
 class Bounded(AbstractWrapper):
-    """A family whose parameters stay within limits: theta_k = id_k + l_k x / sqrt(1 + x^2), x = (theta_k - id_k) / l_k.
+    """A family whose parameters stay within limits: theta_k = id_k + l_k tanh((theta_k - id_k) / l_k).
 
     The identity stays exact, and there the squash has slope 1, so that training starts as without limits. It is twice
-    continuously differentiable. Its slope falls as 1 / |x|^3, not exponentially as that of a hyperbolic tangent: a
-    parameter sent far beyond its limit early in training can still come back.
+    continuously differentiable, and its slope falls to zero towards the limits.
 
     | limit | of | what it bounds |
     |---|---|---|
@@ -53,7 +52,7 @@ class Bounded(AbstractWrapper):
         >>> from unwarp.transforms import Similarity
         >>> family = Bounded(Similarity(), scale=2.0, angle=0.5)
         >>> family.bound(torch.tensor([9.0, -9.0, 0.3, 0.0]))
-        tensor([ 1.9923, -0.4992,  0.3000,  0.0000])
+        tensor([ 2.0000, -0.5000,  0.3000,  0.0000])
     """
 
     name = "bounded"
@@ -92,7 +91,7 @@ class Bounded(AbstractWrapper):
         limit = torch.where(offset < 0, self.lowest.to(offset), self.highest.to(offset))
         limited = limit.isfinite()
         finite = torch.where(limited, limit, 1)
-        squashed = torch.where(limited, finite * _squash(offset / finite), offset)
+        squashed = torch.where(limited, finite * torch.tanh(offset / finite), offset)
         return (start + squashed).to(theta.dtype)
 
     def reduced(self, theta: Tensor) -> tuple[AbstractTransform, Tensor]:
@@ -106,12 +105,6 @@ class Bounded(AbstractWrapper):
 
     def extra_repr(self) -> str:
         return ", ".join(f"{kind}={limit}" for kind, limit in self.limits.items())
-
-
-def _squash(x: Tensor) -> Tensor:
-    """Into -1..1. Beyond a billion the result has no more digits to give, and a square might overflow."""
-    near = x.clamp(-1e9, 1e9)
-    return near * (1 + near.square()).rsqrt()
 
 
 def _check(limits: dict[str, float], transform: AbstractTransform) -> None:
