@@ -38,6 +38,9 @@ WRONG_IMAGES = {
     "no channel": Wrong(_image(IMAGE[:, :0]), ShapeError, ("image:", "no empty", "(2, 0, 8, 8)", "Skip")),
     "no pixel": Wrong(_image(IMAGE[..., :0]), ShapeError, ("image:", "no empty", "(2, 3, 8, 0)", "Skip")),
     "uint8": Wrong(_image(IMAGE.byte()), DtypeError, ("image:", "floating-point", "uint8", "image.float()", "nearest")),
+    "uint16": Wrong(
+        _image(IMAGE.to(torch.uint16), mode="nearest"), DtypeError, ("image:", "uint16", "image.to(torch.int32)")
+    ),
     "bool": Wrong(_image(IMAGE > 0), DtypeError, ("image:", "floating-point", "bool", "image.float()", "nearest")),
     "float8": Wrong(_image(IMAGE.to(torch.float8_e5m2)), DtypeError, ("image:", "float16", "float8_e5m2", ".float()")),
     "float8 nearest": Wrong(

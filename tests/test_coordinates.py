@@ -122,3 +122,15 @@ def test_a_vector_has_the_dtype_of_its_neighbour():
     assert_same(
         coordinates.vector((1.0, 2.5), like=torch.zeros(1, dtype=torch.float64)), torch.tensor([1, 2.5]).double()
     )
+
+
+def test_integer_pixels_lie_between_the_integers_of_normalised_coordinates():
+    pixels = torch.tensor([[0, 0], [27, 13]])
+    for align_corners in (False, True):
+        found = coordinates.pixel_to_normalised(pixels, (28, 28), align_corners=align_corners)
+        assert torch.equal(
+            found, coordinates.pixel_to_normalised(pixels.float(), (28, 28), align_corners=align_corners)
+        )
+    assert found[1, 1].item() == pytest.approx(13 / 13.5 - 1)
+    ends = coordinates.normalised_to_pixel(torch.tensor([[-1, 1]]), (28, 28))
+    assert torch.equal(ends, torch.tensor([[-0.5, 27.5]]))

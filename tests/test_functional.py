@@ -287,3 +287,12 @@ def test_the_meta_device_gives_shapes():
     for family in ("affine", "thin_plate_spline", "flow"):
         theta = unwarp.transforms.create(family, 2).identity()[None].to("meta")
         assert warp(torch.empty(3, 2, 5, 6, device="meta"), theta, family, (7, 4)).shape == (3, 2, 7, 4)
+
+
+@every_backend
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
+def test_one_position_an_image(backend, mode):
+    source, grid = image((5, 6)), torch.tensor([[0.1, -0.3], [0.7, 0.2]])
+    source = source[:1].expand(2, -1, -1, -1)
+    given = unwarp.sample(source, grid, mode=mode, backend=backend)
+    assert_same(given, unwarp.sample(source, grid[:, None], mode=mode, backend=backend)[..., 0])

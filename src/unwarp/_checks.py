@@ -18,6 +18,7 @@ T = TypeVar("T")
 
 _DIMENSIONS = (1, 2, 3)
 _FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
+_WITHOUT_OPS = (torch.uint16, torch.uint32, torch.uint64)
 _LARGEST_AXIS = 2**30
 _MOST_PIXELS = 2**40
 
@@ -58,6 +59,17 @@ def count(argument: str, value: Any) -> int:
     if not _is_integer(value) or value < 1:
         raise OptionError(f"{argument}: expected a positive integer, got {value!r}. Leave it out for the default.")
     return int(value)
+
+
+def counts(argument: str, value: Any, ndim: int, *, least: int) -> tuple[int, ...]:
+    """Check how many points or pixels a lattice has along each axis, in tensor order."""
+    given = tuple(cast("Iterable[Any]", value)) if isinstance(value, Iterable) else ()
+    if len(given) != ndim or not all(_is_integer(entry) and entry >= least for entry in given):
+        raise OptionError(
+            f"{argument}: expected {ndim} counts of at least {least}, in tensor order, got {value!r}. "
+            f"Use {argument}=({', '.join(['4'] * ndim)}{',' if ndim == 1 else ''})."
+        )
+    return tuple(int(entry) for entry in given)
 
 
 def tensor(argument: str, value: Any) -> None:
@@ -104,6 +116,11 @@ def image(value: Any, *, floating_only: bool, mode: str) -> int:
     if value.dtype in _FLOATS:
         return ndim
     whole = not (value.is_floating_point() or value.is_complex())
+    if value.dtype in _WITHOUT_OPS:
+        raise DtypeError(
+            f"image: expected a dtype that torch computes with, got {_plain(value.dtype)}. "
+            f"Use image.to(torch.{'int32' if value.dtype == torch.uint16 else 'int64'})."
+        )
     if floating_only and whole:
         raise DtypeError(
             f"image: mode {mode!r} blends pixels and needs a floating-point image, got {_plain(value.dtype)}. "

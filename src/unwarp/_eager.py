@@ -26,8 +26,15 @@ def eager(*tensors: Tensor) -> bool:
 
 
 def transformed() -> bool:
-    """Whether forward-mode differentiation or a `torch.func` transform is under way."""
-    if torch.compiler.is_compiling():
-        return False
-    level = int(forward_ad._current_level)  # pyright: ignore
-    return level >= 0 or torch._C._functorch.peek_interpreter_stack() is not None  # pyright: ignore
+    """Whether forward-mode differentiation or a `torch.func` transform is under way, also while torch compiles."""
+    return int(forward_ad._current_level) >= 0 or _in_functorch()  # pyright: ignore
+
+
+def _in_functorch() -> bool:
+    return torch._C._functorch.peek_interpreter_stack() is not None  # pyright: ignore
+
+
+# What torch.compiler.assume_constant_result does, which would load the compiler, two seconds' worth, at import. It is
+# one: the compiler enters the transforms that it meets, and guards what it compiles by those around. Traced instead,
+# an empty stack would not be None.
+_in_functorch._dynamo_marked_constant = True  # pyright: ignore[reportFunctionMemberAccess]

@@ -46,6 +46,17 @@ def full_precision(device: torch.device) -> AbstractContextManager[object]:
     return _NOTHING
 
 
+def matmul(left: Tensor, right: Tensor) -> Tensor:
+    """The matrix product, which autocast would round to half precision."""
+    with full_precision(left.device):
+        return left @ right
+
+
+def floating(values: Tensor) -> Tensor:
+    """Integers as numbers of torch's default dtype, in which a half is a half; other tensors as they are."""
+    return values if values.is_floating_point() else values.to(torch.get_default_dtype())
+
+
 def half_extents(size: Sequence[int], *, align_corners: bool) -> tuple[float, ...]:
     """Factors from normalised to centred pixels, one per axis in ``(x, y, z)`` order.
 
@@ -96,13 +107,14 @@ def corner_grid(count: Sequence[int], *, dtype: torch.dtype) -> Float[Tensor, "p
 def pixel_to_normalised(
     points: Float[Tensor, "*batch D"], size: Sequence[int], *, align_corners: bool = False
 ) -> Float[Tensor, "*batch D"]:
-    """Pixel coordinates (centre of the first pixel is 0) to normalised ones.
+    """Pixel coordinates (centre of the first pixel is 0) to normalised ones; integers become floating-point.
 
     Examples:
         >>> pixel_to_normalised(torch.tensor([[0.0, 0.0], [27.0, 27.0]]), (28, 28), align_corners=True)
         tensor([[-1., -1.],
                 [ 1.,  1.]])
     """
+    points = floating(points)
     scale = vector(half_extents(size, align_corners=align_corners), like=points)
     centred = points - _centre(size, points)
     return torch.where(scale == 0, centred, centred / torch.where(scale == 0, 1, scale))
@@ -112,6 +124,7 @@ def normalised_to_pixel(
     points: Float[Tensor, "*batch D"], size: Sequence[int], *, align_corners: bool = False
 ) -> Float[Tensor, "*batch D"]:
     """Normalised coordinates to pixel coordinates, in which the centre of the first pixel is 0."""
+    points = floating(points)
     return points * vector(half_extents(size, align_corners=align_corners), like=points) + _centre(size, points)
 
 

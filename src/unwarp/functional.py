@@ -117,7 +117,9 @@ def sample(
         chosen = _choose("grid", image, points, sampling, backend)
         scale = coordinates.half_extents(image.shape[2:], align_corners=align_corners)
         _repeats.keep_grid(key, image, grid, scale, sampling, chosen)
-        return chosen.sample_grid(image, points, scale, sampling)
+        if points.ndim > 2:
+            return chosen.sample_grid(image, points, scale, sampling)
+        return chosen.sample_grid(image, points[:, None], scale, sampling)[..., 0]  # one position an image
 
 
 def warp(
@@ -223,12 +225,7 @@ def _warp(
 
 
 def _warp_antialiased(
-    image: Tensor,
-    theta: Tensor,
-    family: AbstractTransform,
-    size: tuple[int, ...],
-    sampling: Sampling,
-    backend: str,
+    image: Tensor, theta: Tensor, family: AbstractTransform, size: tuple[int, ...], sampling: Sampling, backend: str
 ) -> Tensor:
     """By a grid and its Jacobian, for families that are not a matrix."""
     aligned, dtype = sampling.align_corners, coordinates.point_dtype(image, theta)

@@ -10,7 +10,14 @@ from unwarp.export import check_onnx, export_onnx
 from unwarp.export.grid_sampling import with_grid_sampling
 from unwarp.export.older_opset import to_opset_16
 from unwarp.kernels import Cubic
-from unwarp.nn import AbstractSpatialTransformer, DenseLocaliser, InverseCompositionalTransformer, SpatialTransformer
+from unwarp.nn import (
+    AbstractSpatialTransformer,
+    DenseLocaliser,
+    InverseCompositionalTransformer,
+    LinearisedSampler,
+    Sampler,
+    SpatialTransformer,
+)
 from unwarp.transforms import TRANSFORMS, Affine, Attention, Bounded, Compose, Diffeomorphic, Rigid, StationaryVelocity
 
 pytestmark = pytest.mark.timeout(400)  # seconds on a quiet machine; a shared one takes its time to write graphs
@@ -157,3 +164,41 @@ def test_what_opset_16_does_not_know_is_named(tmp_path):
     assert "LayerNormalization" in ops(tmp_path / "graph.onnx")
     with pytest.raises(UnsupportedError, match="16 has no LayerNormalization"):
         to_opset_16(onnx.load(tmp_path / "graph.onnx"))
+
+
+class Fixed(nn.Module):
+    """One picture for any batch of thetas, one theta for any batch of pictures, and a family by name."""
+
+    def __init__(self):
+        super().__init__()
+        self.sampler = Sampler(padding_mode="border")
+        self.localise = nn.Linear(20 * 24, 6)
+        self.register_buffer("picture", torch.rand(1, 1, 9, 8))
+        self.register_buffer("turn", torch.tensor([[[0.9, -0.2, 0.1], [0.2, 0.9, 0.0]]]))
+
+    def forward(self, images):
+        theta = torch.eye(2, 3) + 0.1 * self.localise(images.flatten(1)).view(-1, 2, 3)
+        return self.sampler.warp(self.picture, theta, "affine", None), self.sampler.warp(images, self.turn, Affine(), 7)
+
+
+def test_samplers_serve_batches_of_one_and_names(tmp_path):
+    model = Fixed().eval()
+    check_onnx(model, export_onnx(model, IMAGES[:2], str(tmp_path / "net.onnx"), outputs=("one", "two")), IMAGES)
+
+
+def test_a_linearised_sampler_is_exported_as_the_one_in_it(tmp_path):
+    made = transformer("affine").eval()
+    made.sampler = LinearisedSampler(made.sampler)
+    exported = export_onnx(made, IMAGES[:1], tmp_path / "net.onnx")
+    check_onnx(made, exported, IMAGES)
+
+
+def test_nan_in_any_output_is_no_agreement(tmp_path):
+    class Undefined(nn.Module):
+        def forward(self, images):
+            return images + 1, images * torch.nan
+
+    model = Undefined().eval()
+    path = export_onnx(model, IMAGES[:1], tmp_path / "net.onnx", outputs=("one", "two"))
+    with pytest.raises(DataError, match="got nan"):
+        check_onnx(model, path, IMAGES)

@@ -44,3 +44,9 @@ def test_damaged_weights_are_refused(damage, tmp_path):
         torch.save({"weight": torch.zeros(2)}, path)
     with pytest.raises(CheckpointError, match="net"):
         read_weights(path)
+
+
+def test_any_card_comes_back_and_paths_may_be_strings(tmp_path):
+    path = str(tmp_path / "net.safetensors")
+    write_weights(tied(), path, {"note": "mine"})
+    assert read_weights(path)[1] == {"note": "mine"}

@@ -1,14 +1,17 @@
 """One graph, no break: torch.compile and torch.export for every family."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
+from torch.autograd import forward_ad
 
 import unwarp
 from support.families import FAMILIES, small
 from support.generators import image, theta_near_identity
-from support.tolerances import assert_matches
-from unwarp.transforms import Diffeomorphic, StationaryVelocity
+from support.tolerances import assert_matches, assert_same
+from unwarp.transforms import TRANSFORMS, Affine, Diffeomorphic, StationaryVelocity, ThinPlateSpline
 
 ROUTES = [family for family in FAMILIES if family not in ("translation", "attention", "rigid", "affine")]
 """The four are matrices without a line of code that the others do not have."""
@@ -99,3 +102,89 @@ def test_a_name_first_met_in_a_special_mode_makes_a_lasting_transform(family, ho
     assert_matches(again, expected, "rearranged")
     again.sum().backward()
     assert theta.grad.isfinite().all()
+
+
+def graph_of(function, *inputs):
+    """The operations of the one graph that a function becomes, and what the graph gives."""
+    graphs = []
+
+    def keep(graph, _):
+        graphs.append(graph)
+        return graph.forward
+
+    given = torch.compile(function, backend=keep, fullgraph=True)(*inputs)
+    (graph,) = graphs
+    return [str(node.target) for node in graph.graph.nodes], given
+
+
+@pytest.mark.parametrize("family", ["thin_plate_spline", "b_spline", "piecewise_affine"])
+def test_the_basis_of_a_spline_is_a_constant_of_the_graph(family):
+    transform = TRANSFORMS[family]()
+    source, theta = image((9, 9)), theta_near_identity(transform, dtype=torch.float32)
+    targets, given = graph_of(lambda source, theta: unwarp.warp(source, theta, transform), source, theta)
+    assert_same(given, unwarp.warp(source, theta, transform))
+    assert not {"log", "argsort", "sort", "scatter_add", "clamp_min"} & set(targets)
+
+
+@pytest.mark.parametrize("dynamic", [None, True])
+def test_a_graph_for_any_size_is_right_for_each(dynamic):
+    transform = ThinPlateSpline((3, 3))
+    theta = theta_near_identity(transform, dtype=torch.float32)
+    compiled = torch.compile(
+        lambda source: unwarp.warp(source, theta, transform), backend="eager", fullgraph=True, dynamic=dynamic
+    )
+    for size in (5, 8, 11):
+        assert_matches(compiled(image((size, 7))), unwarp.warp(image((size, 7)), theta, transform), "rearranged")
+
+
+def test_a_graph_follows_new_control_points_and_knows_whose_it_is():
+    first, second = ThinPlateSpline((3, 3)), ThinPlateSpline((3, 3))
+    second.control += 0.05 * torch.randn(9, 2, generator=torch.Generator().manual_seed(0))
+    second.control_changed()
+    source, theta = image((6, 6)), theta_near_identity(first, dtype=torch.float32)
+    compiled = torch.compile(lambda one: unwarp.warp(source, theta, one), backend="eager", fullgraph=True)
+    before, other = compiled(first), compiled(second)
+    assert_same(before, unwarp.warp(source, theta, first))
+    assert_same(other, unwarp.warp(source, theta, second))
+    assert (before - other).abs().max() > 1e-3
+    assert_same(compiled(copy.deepcopy(second)), other)
+    first.load_state_dict(second.state_dict())
+    assert_same(compiled(first), other)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")  # torch's own import for forward mode
+@pytest.mark.parametrize(
+    ("family", "how"),
+    [("affine", "jvp"), ("thin_plate_spline", "grad"), ("affine", "jacrev"), ("flow", "jacfwd"), ("affine", "vmap")],
+)
+def test_transforms_of_functions_compile(family, how):
+    transform = small(family, 2)
+    source, theta = image((5, 5), dtype=torch.float64)[:1], theta_near_identity(transform)[:1]
+
+    def warped(theta):
+        return unwarp.warp(source, theta, transform)
+
+    taken = {
+        "jvp": lambda theta: torch.func.jvp(warped, (theta,), (torch.ones_like(theta),))[1],
+        "grad": torch.func.grad(lambda theta: warped(theta).square().sum()),
+        "jacrev": torch.func.jacrev(warped),
+        "jacfwd": torch.func.jacfwd(warped),
+        "vmap": torch.func.vmap(lambda one: warped(one[None])),
+    }[how]
+    expected = taken(theta)
+    assert expected.abs().max() > 0.01
+    assert_matches(torch.compile(taken, backend="eager", fullgraph=True)(theta), expected, "rearranged")
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")
+def test_a_compiled_warp_within_forward_mode_keeps_the_tangent():
+    source, theta = image((5, 5)), theta_near_identity(Affine(), dtype=torch.float32)
+    compiled = torch.compile(lambda theta: unwarp.warp(source, theta, "affine"), backend="eager", fullgraph=True)
+    compiled(theta)
+    found = []
+    for function in (compiled, lambda theta: unwarp.warp(source, theta, "affine", backend="reference")):
+        with forward_ad.dual_level():
+            dual = forward_ad.make_dual(theta, torch.ones_like(theta))
+            found.append(forward_ad.unpack_dual(function(dual)).tangent)
+    assert found[0].abs().max() > 0.01
+    assert_matches(found[0], found[1], "rearranged")

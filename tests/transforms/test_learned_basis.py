@@ -60,7 +60,7 @@ def test_learns_a_deformation_no_affine_map_has():
 
 
 def test_wrong_options_are_refused():
-    with pytest.raises(OptionError, match="features: expected at least 1"):
+    with pytest.raises(OptionError, match="features: expected a positive integer"):
         LearnedBasis(0)
     with pytest.raises(OptionError, match="fewer than the 4 points"):
         LearnedBasis(4, (2, 2))

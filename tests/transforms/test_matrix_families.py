@@ -10,7 +10,8 @@ import unwarp
 from support.families import points_inside
 from support.generators import generator, image
 from support.tolerances import assert_matches
-from unwarp.transforms import Affine, Attention, Projective, Rigid, Similarity, Translation
+from unwarp.errors import ShapeError
+from unwarp.transforms import Affine, Attention, Compose, Projective, Rigid, Similarity, Translation
 from unwarp.transforms.rotation import rotation_matrix, rotation_parameters
 
 
@@ -82,3 +83,41 @@ def test_names_stand_for_one_shared_transform_each():
     assert unwarp.transforms.create("rigid", 2) is not first
     with pytest.raises(unwarp.OptionError, match="Did you mean 'similarity'"):
         unwarp.transforms.resolve("similarty", 2)
+
+
+def test_integer_thetas_are_not_rounded():
+    crop = torch.tensor([[2, 0, 1]])
+    assert torch.equal(Attention().inverse(crop), torch.tensor([[0.5, 0.0, -0.5]]))
+    composed = Attention().compose(crop, Attention().inverse(crop))
+    assert torch.equal(composed, torch.tensor([[1.0, 0.0, 0.0]]))
+
+
+@pytest.mark.parametrize("family", [Rigid(), Affine(), Projective(), Similarity(3)], ids=lambda one: type(one).__name__)
+def test_a_theta_of_another_family_is_refused(family):
+    right, wrong = family.identity()[None], torch.rand(1, 5)
+    with pytest.raises(ShapeError, match=f"for {type(family).__name__}, got"):
+        family.inverse(wrong)
+    for pair in ((wrong, right), (right, wrong)):
+        with pytest.raises(ShapeError, match=f"for {type(family).__name__}, got"):
+            family.compose(*pair)
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_autocast_does_not_round_matrices(ndim):
+    generator = torch.Generator().manual_seed(ndim)
+    for family in (
+        Rigid(ndim),
+        Similarity(ndim),
+        Affine(ndim),
+        Projective(ndim),
+        Compose(Rigid(ndim), Attention(ndim)),
+    ):
+        start = family.identity()
+        outer, inner = (start + 0.1 * torch.rand(2, *start.shape, generator=generator) for _ in range(2))
+        calls = [lambda: family.matrix(outer)]  # noqa: B023 - called within the loop
+        if not isinstance(family, Compose):
+            calls += [lambda: family.compose(outer, inner), lambda: family.inverse(outer)]  # noqa: B023
+        for call in calls:
+            with torch.autocast("cpu", torch.bfloat16):
+                rounded = call()
+            assert torch.equal(rounded, call()), type(family).__name__

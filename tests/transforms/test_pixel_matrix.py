@@ -85,3 +85,9 @@ def test_the_wrong_shape_is_refused():
         from_pixel_matrix(torch.eye(4), (5, 5))
     with pytest.raises(ShapeError, match="sizes of 2 and 3 axes"):
         to_pixel_matrix(torch.eye(3), (5, 5), (5, 5, 5))
+
+
+def test_integer_matrices_are_not_rounded():
+    shift = torch.tensor([[1, 0, 2], [0, 1, 0]])
+    assert torch.equal(from_pixel_matrix(shift, (28, 28)), from_pixel_matrix(shift.float(), (28, 28)))
+    assert torch.equal(to_pixel_matrix(shift, (28, 28)), to_pixel_matrix(shift.float(), (28, 28)))

@@ -9,9 +9,19 @@ import torch
 import unwarp
 from support.families import DIMENSIONS, points_inside
 from support.generators import generator, image, theta_near_identity
-from support.tolerances import assert_matches
+from support.tolerances import assert_matches, assert_same
 from unwarp.errors import OptionError, ShapeError
-from unwarp.transforms import BSpline, PiecewiseAffine, ThinPlateSpline
+from unwarp.transforms import (
+    Bounded,
+    BSpline,
+    Diffeomorphic,
+    Flow,
+    LearnedBasis,
+    PiecewiseAffine,
+    StationaryVelocity,
+    ThinPlateSpline,
+    spline,
+)
 
 SPLINES = {"piecewise_affine": PiecewiseAffine, "thin_plate_spline": ThinPlateSpline, "b_spline": BSpline}
 every_spline = pytest.mark.parametrize("family", list(SPLINES))
@@ -190,3 +200,73 @@ def test_two_rows_of_fiducial_points_rectify_text():
     transform = ThinPlateSpline(control)
     arc = control + torch.stack([torch.zeros(20), 0.3 * (1 - control[:, 0] ** 2)], dim=-1)
     torch.testing.assert_close(transform(arc, control), arc, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("family", [BSpline, PiecewiseAffine])
+def test_the_weights_of_another_lattice_are_refused(family):
+    with pytest.raises(ShapeError, match=r"a lattice of \(5, 3\)"):
+        family((5, 3)).load_state_dict(family((3, 5)).state_dict())
+    family((5, 3)).load_state_dict(family((5, 3)).bfloat16().state_dict())
+
+
+@pytest.mark.parametrize("family", [ThinPlateSpline, BSpline, PiecewiseAffine, Diffeomorphic, LearnedBasis, Bounded])
+def test_a_module_of_the_meta_device_is_whole_after_loading(family):
+    made = family()
+    with torch.device("meta"):
+        empty = family()
+    assert all(tensor.is_meta for tensor in (*empty.parameters(), *empty.buffers()))
+    filled = empty.to_empty(device="cpu")
+    for tensor in (*filled.parameters(), *filled.buffers()):
+        tensor.data.fill_(torch.nan)
+    filled.load_state_dict(made.state_dict())
+    theta = theta_near_identity(made, dtype=torch.float32)
+    assert_same(unwarp.warp(image((6, 6)), theta, filled), unwarp.warp(image((6, 6)), theta, made))
+
+
+@pytest.mark.parametrize(
+    "family", [ThinPlateSpline(), BSpline(), LearnedBasis(), Diffeomorphic()], ids=lambda f: f.name
+)
+def test_autocast_does_not_round_points(family):
+    theta = theta_near_identity(family, dtype=torch.float32)
+    points = torch.rand(len(theta), 7, 2, generator=torch.Generator().manual_seed(0))
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = family.transform_points(theta, points)
+    assert_same(rounded, family.transform_points(theta, points))
+
+
+@pytest.mark.parametrize(
+    ("make", "argument"),
+    [
+        (lambda: StationaryVelocity(8), "size"),
+        (lambda: Flow(8), "size"),
+        (lambda: Flow((8.0, 8.0)), "size"),
+        (lambda: Diffeomorphic(3), "tessellation"),
+        (lambda: ThinPlateSpline(4), "control"),
+        (lambda: ThinPlateSpline((4, 1)), "control"),
+    ],
+)
+def test_wrong_counts_name_their_argument(make, argument):
+    with pytest.raises(OptionError, match=rf"^{argument}: expected 2 counts of at least [12], in tensor order, got"):
+        make()
+
+
+def test_counts_may_be_of_numpy():
+    assert BSpline((np.int64(3), np.int32(5))).counts == (3, 5)
+
+
+def test_of_large_bases_the_last_alone_is_kept(monkeypatch):
+    monkeypatch.setattr(spline, "_KEPT_BYTES", 2000)
+    transform = BSpline((2, 2))
+    bases = [
+        transform.grid_basis((n, n), align_corners=False, dtype=torch.float32, device=torch.device("cpu"))
+        for n in (8, 9, 30)
+    ]
+    assert list(transform._grid_bases.values()) == [bases[-1]]
+
+
+def test_a_basis_is_made_in_parts(monkeypatch):
+    whole, parts = ThinPlateSpline(), ThinPlateSpline()
+    options = {"align_corners": False, "dtype": torch.float32, "device": torch.device("cpu")}
+    expected = whole.grid_basis((9, 7), **options)
+    monkeypatch.setattr(spline, "_POINTS_AT_ONCE", 10)
+    assert_matches(parts.grid_basis((9, 7), **options), expected, "rearranged")

@@ -140,3 +140,13 @@ def test_bounded_refuses_limits_without_a_parameter():
         Bounded(Affine(), scale=1.0)
     with pytest.raises(OptionError, match="shift: expected a finite limit above 0"):
         Bounded(Affine(), shift=0.0)
+
+
+def test_bounded_velocities_have_an_inverse():
+    family = Inverse(Bounded(Diffeomorphic(), velocity=0.5))
+    theta = 0.3 * torch.randn(1, *family.theta_shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    points = torch.rand(5, 2, dtype=torch.float64) - 0.5
+    there = Bounded(Diffeomorphic(), velocity=0.5).double()(theta, points)[0]
+    assert_matches(family.double()(theta, there)[0], points, "rearranged")
+    with pytest.raises(UnsupportedError, match=r"Bounded\.inverse"):
+        Bounded(Affine()).inverse(Affine().identity()[None])

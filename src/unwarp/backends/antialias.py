@@ -16,7 +16,8 @@ from functools import reduce
 from typing import cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.func import functional_call
 from torch.utils.checkpoint import checkpoint  # pyright: ignore[reportUnknownVariableType]: torch leaves it untyped
 
 from unwarp import padding
@@ -210,15 +211,32 @@ def _evaluate(
     footprint: _Footprint, box: Sequence[int], table: _Table, kernel: AbstractKernel, *, alone: bool
 ) -> tuple[Shaped[Tensor, "channels samples"], Float[Tensor, "samples"]]:
     """The blend of one group; recomputed in the backward pass where there is more than one, to bound the memory."""
-
-    def blend(position: Tensor, unstretched: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        part = _Footprint(position, unstretched, footprint.first, footprint.image)
-        return _blend(part, box, table, values, kernel)
-
-    arguments = (footprint.position, footprint.inverse, table.values)
     if alone or not torch.is_grad_enabled() or not _hooks_allowed():
-        return blend(*arguments)
+        return _blend(footprint, box, table, table.values, kernel)
+    held = _HeldKernel(kernel)
+    # What the kernel is now: it may be another one when the backward pass recomputes.
+    learned = {name: value.clone() for name, value in (*held.named_parameters(), *held.named_buffers())}
+
+    def blend(position: Tensor, unstretched: Tensor, values: Tensor, *options: Tensor) -> tuple[Tensor, Tensor]:
+        part = _Footprint(position, unstretched, footprint.first, footprint.image)
+        given = dict(zip(learned, options, strict=True))
+        return cast(tuple[Tensor, Tensor], functional_call(held, given, (part, box, table, values)))
+
+    arguments = (footprint.position, footprint.inverse, table.values, *learned.values())
     return cast(tuple[Tensor, Tensor], checkpoint(blend, *arguments, use_reentrant=False, preserve_rng_state=False))
+
+
+class _HeldKernel(nn.Module):
+    """`_blend` as a module, whose kernel `torch.func.functional_call` can give other parameters."""
+
+    def __init__(self, kernel: AbstractKernel) -> None:
+        super().__init__()
+        self.kernel = kernel
+
+    def forward(
+        self, footprint: _Footprint, box: Sequence[int], table: _Table, values: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        return _blend(footprint, box, table, values, self.kernel)
 
 
 def _hooks_allowed() -> bool:

@@ -11,7 +11,7 @@ from unwarp._typing import Float, Size
 from unwarp.functional import make_grid
 from unwarp.kernels import Cubic, Linear, Nearest
 from unwarp.nn.sampler import Sampler
-from unwarp.transforms import AbstractSpline, AbstractTransform
+from unwarp.transforms import AbstractSpline, AbstractTransform, resolve
 
 __all__ = ["with_grid_sampling"]
 
@@ -39,34 +39,41 @@ def _covered(sampler: Sampler) -> bool:
     return known and sampler.padding_mode in _PADDINGS and not sampler.antialias
 
 
-class _GridSampler(nn.Module):
+class _GridSampler(Sampler):
     """Takes the place of a `Sampler` in a graph for ONNX: the same pictures from ops that ONNX has."""
 
     def __init__(self, sampler: Sampler) -> None:
-        super().__init__()
-        self._sampler = sampler
+        super().__init__(
+            mode=sampler.mode,
+            padding_mode=sampler.padding_mode,
+            fill_value=sampler.fill_value,
+            align_corners=sampler.align_corners,
+            antialias=sampler.antialias,
+            backend=sampler.backend,
+        )
 
-    def forward(self, image: Tensor, grid: Tensor) -> Tensor:
-        return self._sampler(image, grid)
-
-    def warp(self, image: Tensor, theta: Tensor, transform: AbstractTransform, size: Size | None) -> Tensor:
+    def warp(self, image: Tensor, theta: Tensor, transform: str | AbstractTransform, size: Size | None) -> Tensor:
         """As `Sampler.warp`."""
         if image.ndim != 4:
-            return self._sampler.warp(image, theta, transform, size)
+            return super().warp(image, theta, transform, size)
+        family = resolve(transform, 2)
         sizes = tuple(image.shape[2:]) if size is None else (size, size) if isinstance(size, int) else tuple(size)
-        leading = theta.shape[: theta.ndim - len(transform.theta_shape)]
-        flat = theta.reshape(-1, *transform.theta_shape)
-        copies = flat.shape[0] if len(leading) == 1 else leading[1]
-        images = image if len(leading) == 1 else image.repeat_interleave(copies, dim=0)
-        family, reduced = transform.reduced(flat)
-        grid = _grid(family, reduced, (image.shape[1], *sizes), align_corners=self._sampler.align_corners)
+        rank = len(family.theta_shape)
+        if theta.shape[0] == 1 and image.shape[0] != 1:  # one theta for all images
+            theta = theta.expand(image.shape[0], *theta.shape[1:])
+        leading = theta.shape[: theta.ndim - rank]
+        images = image.expand(leading[0], *image.shape[1:]) if image.shape[0] == 1 else image
+        if len(leading) == 2:
+            images = images.repeat_interleave(leading[1], dim=0)
+        plainest, reduced = family.reduced(theta.reshape(-1, *family.theta_shape))
+        grid = _grid(plainest, reduced, (image.shape[1], *sizes), align_corners=self.align_corners)
         sampled = self._sample(images, grid)
         return sampled.reshape(*leading, *sampled.shape[1:])
 
     def _sample(
         self, image: Float[Tensor, "n c h w"], grid: Float[Tensor, "n h_out w_out 2"]
     ) -> Float[Tensor, "n c h_out w_out"]:
-        aligned = self._sampler.align_corners
+        aligned = self.align_corners
         extents = coordinates.half_extents(image.shape[2:], align_corners=aligned)
         limits = [padding.LARGEST_POSITION / extent if extent > 0 else 1.0 for extent in extents]
         # Beyond, a run time that counts pixels in 32 bits overflows.
@@ -74,8 +81,8 @@ class _GridSampler(nn.Module):
         return F.grid_sample(
             image,
             safe,
-            mode=kernels.resolve(self._sampler.mode).name,
-            padding_mode=self._sampler.padding_mode,
+            mode=kernels.resolve(self.mode).name,
+            padding_mode=self.padding_mode,
             align_corners=aligned,
         )
 

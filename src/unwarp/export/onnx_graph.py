@@ -28,7 +28,7 @@ _LOGGERS = ("torch.onnx", "torch.onnx._internal.exporter._registration", "onnxsc
 def export_onnx(
     model: nn.Module,
     image: Tensor,
-    path: Path,
+    path: str | Path,
     *,
     outputs: Sequence[str] = ("output",),
     opset: int = 20,
@@ -55,6 +55,7 @@ def export_onnx(
         >>> transformer = SpatialTransformer(DenseLocaliser(784), "thin_plate_spline").eval()
         >>> export_onnx(transformer, torch.zeros(1, 1, 28, 28), Path("transformer.onnx"))  # doctest: +SKIP
     """
+    path = Path(path)
     option("opset", opset, OPSETS)
     onnx = require("onnx", extra="export")
     require("onnxscript", extra="export")

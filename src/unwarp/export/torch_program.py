@@ -9,7 +9,7 @@ from torch import Tensor, nn
 __all__ = ["export_program"]
 
 
-def export_program(model: nn.Module, image: Tensor, path: Path) -> torch.export.ExportedProgram:
+def export_program(model: nn.Module, image: Tensor, path: str | Path) -> torch.export.ExportedProgram:
     """Write a network as a program for any batch, of torch's own ops alone.
 
     Args:
@@ -23,6 +23,7 @@ def export_program(model: nn.Module, image: Tensor, path: Path) -> torch.export.
     Raises:
         OSError: the file cannot be written.
     """
+    path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     two = image.expand(max(2, len(image)), *image.shape[1:])  # of a batch of 1 the 1 would become a constant
     with torch.no_grad(), warnings.catch_warnings():

@@ -15,12 +15,12 @@ from unwarp.errors import CheckpointError
 __all__ = ["card_path", "read_weights", "write_weights"]
 
 
-def card_path(path: Path) -> Path:
+def card_path(path: str | Path) -> Path:
     """Where the card of a weights file lies: beside it, ``.json`` for ``.safetensors``."""
-    return path.with_suffix(".json")
+    return Path(path).with_suffix(".json")
 
 
-def write_weights(model: nn.Module, path: Path, card: Mapping[str, Any]) -> Path:
+def write_weights(model: nn.Module, path: str | Path, card: Mapping[str, Any]) -> Path:
     """Write the weights of a network and their card, each whole or not at all.
 
     Args:
@@ -31,6 +31,7 @@ def write_weights(model: nn.Module, path: Path, card: Mapping[str, Any]) -> Path
     Raises:
         OSError: a file cannot be written.
     """
+    path = Path(path)
     save = require("safetensors.torch", extra="export").save
     path.parent.mkdir(parents=True, exist_ok=True)
     # Copies: the format refuses tensors that share memory, as tied weights do.
@@ -41,7 +42,7 @@ def write_weights(model: nn.Module, path: Path, card: Mapping[str, Any]) -> Path
     return path
 
 
-def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def read_weights(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read what `write_weights` wrote.
 
     Returns:
@@ -50,8 +51,8 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     Raises:
         CheckpointError: a file is missing or damaged.
     """
+    path, card = Path(path), card_path(path)
     load = require("safetensors.torch", extra="export").load
-    card = card_path(path)
     for file in (path, card):
         if not file.is_file():
             raise CheckpointError(
@@ -64,8 +65,8 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise
     except Exception as error:  # a broken byte makes a reader fail in any way whatever
         raise CheckpointError(f"weights: {path} or its card {card.name} is damaged ({error}).") from error
-    if not isinstance(content, dict) or not {"about", "epoch"} <= content.keys():
-        raise CheckpointError(f"weights: expected {card} to be a card that `unwarp export` wrote.")
+    if not isinstance(content, dict):
+        raise CheckpointError(f"weights: expected {card} to be a card that `write_weights` wrote.")
     return tensors, cast("dict[str, Any]", content)
 
 

@@ -1,6 +1,7 @@
 """B-spline interpolation of orders 0 to 7."""
 
 import math
+from numbers import Integral
 
 import torch
 from torch import Tensor
@@ -30,7 +31,7 @@ class BSpline(AbstractKernel):
 
     def __init__(self, order: int = 3, *, prefilter: bool = True) -> None:
         super().__init__()
-        if order not in range(_HIGHEST_ORDER + 1):
+        if not isinstance(order, Integral) or order not in range(_HIGHEST_ORDER + 1):
             raise OptionError(f"order: expected an integer from 0 to {_HIGHEST_ORDER}, got {order!r}.")
         self.order = order
         self.interpolates = prefilter

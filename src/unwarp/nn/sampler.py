@@ -75,7 +75,7 @@ class Sampler(nn.Module):
         self,
         image: Shaped[Tensor, "batch channels *in"],
         theta: Tensor,
-        transform: AbstractTransform,
+        transform: str | AbstractTransform,
         size: Size | None,
     ) -> Shaped[Tensor, "batch channels *size"]:
         """Warp by a transform; see `unwarp.warp`."""

@@ -165,12 +165,18 @@ class AbstractMatrixTransform(AbstractTransform):
         return map_by_matrix(self, theta, points)
 
     def compose(self, outer: Tensor, inner: Tensor) -> Tensor:
+        self._batch_shape(outer)
+        self._batch_shape(inner)
+        outer, inner = coordinates.floating(outer), coordinates.floating(inner)
         dtype = torch.promote_types(outer.dtype, inner.dtype)
         exact = coordinates.point_dtype(outer, inner)
-        return self.from_matrix(self.matrix(outer.to(exact)) @ self.matrix(inner.to(exact))).to(dtype)
+        product = coordinates.matmul(self.matrix(outer.to(exact)), self.matrix(inner.to(exact)))
+        return self.from_matrix(product).to(dtype)
 
     def inverse(self, theta: Tensor) -> Tensor:
         """The theta of the inverse map; infinite or NaN where theta is singular, which never raises."""
+        self._batch_shape(theta)
+        theta = coordinates.floating(theta)
         return self.from_matrix(inverse_matrix(self.matrix(theta.to(coordinates.point_dtype(theta))))).to(theta.dtype)
 
 

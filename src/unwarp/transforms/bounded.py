@@ -3,7 +3,7 @@
 import math
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from unwarp import coordinates
 from unwarp._checks import nearest_names
@@ -65,9 +65,10 @@ class Bounded(AbstractWrapper):
         self.transform = wrapped
         self.limits: dict[str, float] = limits or {k: v for k, v in DEFAULT_LIMITS.items() if k in self.parameter_kinds}
         _check(self.limits, wrapped)
-        lowest, highest = zip(*(_range(kind, self.limits.get(kind)) for kind in self.parameter_kinds), strict=True)
-        self.register_buffer("lowest", torch.tensor(lowest).reshape(self.theta_shape), persistent=False)
-        self.register_buffer("highest", torch.tensor(highest).reshape(self.theta_shape), persistent=False)
+        lowest, highest = self._ranges()
+        self.register_buffer("lowest", lowest, persistent=False)
+        self.register_buffer("highest", highest, persistent=False)
+        self.register_load_state_dict_post_hook(_loaded)
 
     @property
     def theta_shape(self) -> tuple[int, ...]:
@@ -85,6 +86,7 @@ class Bounded(AbstractWrapper):
 
     def bound(self, theta: Tensor) -> Tensor:
         """The theta of the wrapped family: exactly its start, the identity where it has one, where ``theta`` is."""
+        theta = coordinates.floating(theta)
         dtype = coordinates.point_dtype(theta)
         start = self.start(dtype=theta.dtype, device=theta.device).to(dtype)
         offset = theta.to(dtype) - start
@@ -93,6 +95,15 @@ class Bounded(AbstractWrapper):
         finite = torch.where(limited, limit, 1)
         squashed = torch.where(limited, finite * torch.tanh(offset / finite), offset)
         return (start + squashed).to(theta.dtype)
+
+    def inverse(self, theta: Tensor) -> Tensor:
+        """Of velocities, whose limits are the same on both sides: ``-theta``.
+
+        Raises:
+            UnsupportedError: of other families, whose inverse maps may lie beyond the limits. ``Inverse(Bounded(...))``
+                has them where the family is given by a matrix.
+        """
+        return -theta if set(self.parameter_kinds) == {"velocity"} else super().inverse(theta)
 
     def reduced(self, theta: Tensor) -> tuple[AbstractTransform, Tensor]:
         return self.transform.reduced(self.bound(theta))
@@ -103,8 +114,25 @@ class Bounded(AbstractWrapper):
     def wrapped_displacement(self, theta: Tensor, points: Tensor) -> Tensor:
         return displacement(self.transform, self.bound(theta), points)
 
+    def restore_constants(self) -> None:
+        """Set what depends on the options alone, which no file of weights holds."""
+        with torch.device("cpu" if self.lowest.is_meta else self.lowest.device):
+            self.lowest, self.highest = (values.to(self.lowest.dtype) for values in self._ranges())
+
+    def _ranges(self) -> tuple[Tensor, Tensor]:
+        ranges = [_range(kind, self.limits.get(kind)) for kind in self.parameter_kinds]
+        lowest, highest = torch.tensor(ranges).unbind(-1)
+        return lowest.reshape(self.theta_shape), highest.reshape(self.theta_shape)
+
     def extra_repr(self) -> str:
         return ", ".join(f"{kind}={limit}" for kind, limit in self.limits.items())
+
+
+def _loaded(module: nn.Module, incompatible: object) -> None:
+    """A module that was made on the meta device gets its values from the file, and these from nowhere else."""
+    del incompatible
+    if isinstance(module, Bounded):
+        module.restore_constants()
 
 
 def _check(limits: dict[str, float], transform: AbstractTransform) -> None:

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from unwarp import coordinates
 from unwarp._typing import Float
 from unwarp.transforms.lattice import lattice_units
-from unwarp.transforms.spline import AbstractSpline, control_points, lattice_counts
+from unwarp.transforms.spline import AbstractLattice
 
 
-class BSpline(AbstractSpline):
+class BSpline(AbstractLattice):
     """A twice continuously differentiable map in which each control point moves its neighbourhood alone.
 
     T(x) = x + sum_k B_k(x) (theta_k - control_k) with B_k a product of cubic B-splines, one an axis. The control
@@ -31,16 +32,9 @@ class BSpline(AbstractSpline):
 
     name = "b_spline"
 
-    def __init__(self, control: Sequence[int] | None = None, *, ndim: int = 2) -> None:
-        self.counts = lattice_counts((4,) * ndim if control is None else control, ndim)
-        super().__init__(control_points(self.counts, ndim), ndim)
-
     def basis(self, points: Float[Tensor, "*batch D"]) -> Float[Tensor, "*batch K"]:
         """Products of one-dimensional B-splines; rows sum to 1 and ``basis @ control`` gives the points back."""
         return bspline_basis(points, self.counts)
-
-    def extra_repr(self) -> str:
-        return f"control={self.counts}, ndim={self.ndim}"
 
 
 def bspline_basis(points: Float[Tensor, "*batch D"], counts: Sequence[int]) -> Float[Tensor, "*batch K"]:
@@ -59,7 +53,7 @@ def _axis_basis(units: Float[Tensor, "*batch"], count: int) -> Float[Tensor, "*b
     below, above = torch.where(units < 0, units, 0), torch.where(units > end, units - end, 0)
     within = units - below - above
     nodes = torch.arange(-1, count + 1, dtype=units.dtype, device=units.device)
-    spline = _cubic(within[..., None] - nodes) @ _natural_ends(count, units)
+    spline = coordinates.matmul(_cubic(within[..., None] - nodes), _natural_ends(count, units))
     slopes = torch.zeros(2, count, dtype=units.dtype, device=units.device)
     slopes[0, 0], slopes[0, 1], slopes[1, -2], slopes[1, -1] = -1, 1, -1, 1
     return spline + below[..., None] * slopes[0] + above[..., None] * slopes[1]

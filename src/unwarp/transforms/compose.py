@@ -91,7 +91,7 @@ class Compose(AbstractWrapper):
 
     def wrapped_matrix(self, theta: Tensor) -> Tensor:
         outer, inner = self.parts(theta)
-        return self.outer.matrix(outer) @ self.inner.matrix(inner)
+        return coordinates.matmul(self.outer.matrix(outer), self.inner.matrix(inner))
 
     def wrapped_displacement(self, theta: Tensor, points: Tensor) -> Tensor:
         outer, inner = self.parts(theta)

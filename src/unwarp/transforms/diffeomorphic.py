@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from unwarp import coordinates
+from unwarp._checks import count, counts
 from unwarp._typing import Float
-from unwarp.errors import OptionError
 from unwarp.transforms.base import AbstractDisplacement, Kind
 from unwarp.transforms.integration import follow
 from unwarp.transforms.tessellation import node_positions
@@ -60,20 +60,17 @@ class Diffeomorphic(AbstractDisplacement):
         stages: int = 16,
     ) -> None:
         super().__init__(ndim)
-        self.boxes = (3,) * ndim if tessellation is None else tuple(tessellation)
-        if len(self.boxes) != ndim or min(self.boxes) < 1:
-            raise OptionError(
-                f"tessellation: expected {ndim} counts of at least 1, in tensor order, got {tessellation!r}."
-            )
-        if stages < 1:
-            raise OptionError(f"stages: expected at least 1, got {stages!r}.")
-        self.stages = stages
+        self.boxes = counts("tessellation", (3,) * ndim if tessellation is None else tessellation, ndim, least=1)
+        self.stages = count("stages", stages)
         self.zero_boundary = zero_boundary
         self.volume_preserving = volume_preserving
-        basis = velocity_basis(self.boxes, zero_boundary=zero_boundary, volume_preserving=volume_preserving)
+        with torch.device("cpu"):  # also where modules are made on the meta device, which has no values to solve with
+            basis = velocity_basis(self.boxes, zero_boundary=zero_boundary, volume_preserving=volume_preserving)
         # Saved with the weights: another machine's SVD may turn the basis, and theta would mean another map.
-        self.register_buffer("basis_vectors", basis.to(torch.get_default_dtype()))
-        self.register_buffer("ring", ring_weights(self.boxes).to(torch.get_default_dtype()), persistent=False)
+        device, dtype = torch.get_default_device(), torch.get_default_dtype()
+        self.register_buffer("basis_vectors", basis.to(device, dtype))
+        self.register_buffer("ring", self._ring().to(device, dtype), persistent=False)
+        self.register_load_state_dict_post_hook(_loaded)
 
     @property
     def theta_shape(self) -> tuple[int, ...]:
@@ -104,7 +101,22 @@ class Diffeomorphic(AbstractDisplacement):
         constraints = f"zero_boundary={self.zero_boundary}, volume_preserving={self.volume_preserving}"
         return f"tessellation={self.boxes}, ndim={self.ndim}, {constraints}"
 
+    def _ring(self) -> Tensor:
+        with torch.device("cpu"):
+            return ring_weights(self.boxes)
+
+    def restore_constants(self) -> None:
+        """Set what depends on the options alone, which no file of weights holds."""
+        self.ring = self._ring().to(self.basis_vectors)
+
     def _node_velocities(self, theta: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch nodes D"]:
         nodes = len(self.basis_vectors) // self.ndim
-        inner = (theta @ self.basis_vectors.to(theta).mT).reshape(*theta.shape[:-1], nodes, self.ndim)
-        return self.ring.to(theta) @ inner
+        inner = coordinates.matmul(theta, self.basis_vectors.to(theta).mT)
+        return coordinates.matmul(self.ring.to(theta), inner.reshape(*theta.shape[:-1], nodes, self.ndim))
+
+
+def _loaded(module: nn.Module, incompatible: object) -> None:
+    """A module that was made on the meta device gets its values from the file, and these from nowhere else."""
+    del incompatible
+    if isinstance(module, Diffeomorphic):
+        module.restore_constants()

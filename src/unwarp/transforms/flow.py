@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from unwarp import coordinates
-from unwarp._checks import option
+from unwarp._checks import counts, option
 from unwarp._typing import Float
-from unwarp.errors import OptionError, UnsupportedError
+from unwarp.errors import UnsupportedError
 from unwarp.transforms.base import AbstractDisplacement
 from unwarp.transforms.lattice import interpolate
 
@@ -50,13 +50,10 @@ class Flow(AbstractDisplacement):
         align_corners: bool = False,
     ) -> None:
         super().__init__(ndim)
-        self.size = (8,) * ndim if size is None else tuple(size)
+        self.size = counts("size", (8,) * ndim if size is None else size, ndim, least=2 if align_corners else 1)
         self.units: Units = units
         self.align_corners = align_corners
         option("units", units, ("normalised", "pixel"))
-        smallest = 2 if align_corners else 1
-        if len(self.size) != ndim or min(self.size) < smallest:
-            raise OptionError(f"size: expected {ndim} counts of at least {smallest}, in tensor order, got {size!r}.")
 
     @property
     def theta_shape(self) -> tuple[int, ...]:

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from unwarp import coordinates
+from unwarp._checks import count, counts
 from unwarp._typing import Float
 from unwarp.errors import OptionError
 from unwarp.transforms.base import AbstractDisplacement
 from unwarp.transforms.bspline import bspline_basis
-from unwarp.transforms.spline import lattice_counts
 
 
 class LearnedBasis(AbstractDisplacement):
@@ -39,9 +39,9 @@ class LearnedBasis(AbstractDisplacement):
 
     def __init__(self, features: int = 4, control: Sequence[int] | None = None, *, ndim: int = 2) -> None:
         super().__init__(ndim)
-        self.features = features
-        self.counts = lattice_counts((8,) * ndim if control is None else control, ndim)
-        if not 1 <= features < math.prod(self.counts):
+        self.features = count("features", features)
+        self.counts = counts("control", (8,) * ndim if control is None else control, ndim, least=2)
+        if features >= math.prod(self.counts):
             raise OptionError(
                 f"features: expected at least 1 and fewer than the {math.prod(self.counts)} points of the lattice, "
                 f"got {features!r}. Use Affine for none, or a larger control."
@@ -57,7 +57,7 @@ class LearnedBasis(AbstractDisplacement):
 
     def basis(self, points: Float[Tensor, "*batch D"]) -> Float[Tensor, "*batch K"]:
         """The rows of B at given points: what ``theta.mT`` is multiplied by."""
-        fields = bspline_basis(points, self.counts) @ self.fields.to(points)
+        fields = coordinates.matmul(bspline_basis(points, self.counts), self.fields.to(points))
         return torch.cat([points, torch.ones_like(points[..., :1]), fields], dim=-1)
 
     def displacement(
@@ -65,7 +65,7 @@ class LearnedBasis(AbstractDisplacement):
     ) -> Float[Tensor, "*batch points D"]:
         dtype = coordinates.point_dtype(theta, points)
         moving = theta.to(dtype) - self.identity(dtype=dtype, device=theta.device)
-        return self.basis(points.to(dtype)) @ moving.mT
+        return coordinates.matmul(self.basis(points.to(dtype)), moving.mT)
 
     def extra_repr(self) -> str:
         return f"features={self.features}, control={self.counts}, ndim={self.ndim}"

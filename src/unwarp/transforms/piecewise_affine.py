@@ -1,16 +1,14 @@
 """Piecewise affine maps over a triangle mesh."""
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
 from unwarp._typing import Float
 from unwarp.transforms.lattice import cells, lattice_units, strides
-from unwarp.transforms.spline import AbstractSpline, control_points, lattice_counts
+from unwarp.transforms.spline import AbstractLattice
 
 
-class PiecewiseAffine(AbstractSpline):
+class PiecewiseAffine(AbstractLattice):
     """An affine map on every triangle of a mesh, which samples at ``theta[k]`` where the output has vertex ``k``.
 
     T(x) = x + sum_k w_k(x) (theta_k - vertex_k) with the barycentric weights w of the triangle that x lies in. The
@@ -37,10 +35,6 @@ class PiecewiseAffine(AbstractSpline):
 
     name = "piecewise_affine"
 
-    def __init__(self, control: Sequence[int] | None = None, *, ndim: int = 2) -> None:
-        self.counts = lattice_counts((4,) * ndim if control is None else control, ndim)
-        super().__init__(control_points(self.counts, ndim), ndim)
-
     def basis(self, points: Float[Tensor, "*batch D"]) -> Float[Tensor, "*batch K"]:
         """Barycentric weights, zero but for the D + 1 corners of a point's triangle; rows sum to 1."""
         units = lattice_units(points, self.counts)
@@ -55,6 +49,3 @@ class PiecewiseAffine(AbstractSpline):
         index = torch.cat([first, first + steps[order].cumsum(-1)], dim=-1)
         empty = torch.zeros(*points.shape[:-1], len(self.control), dtype=weights.dtype, device=weights.device)
         return empty.scatter_add(-1, index, weights)
-
-    def extra_repr(self) -> str:
-        return f"control={self.counts}, ndim={self.ndim}"

@@ -52,8 +52,8 @@ def from_pixel_matrix(
     to_input = inverse_matrix(full.to(torch.float64))
     inward = _to_normalised(size_in, align_corners=align_corners, device=matrix.device)
     outward = inverse_matrix(_to_normalised(size_out, align_corners=align_corners, device=matrix.device))
-    normalised = inward @ to_input @ outward
-    return (normalised / normalised[..., -1:, -1:]).to(matrix.dtype)
+    normalised = coordinates.matmul(coordinates.matmul(inward, to_input), outward)
+    return (normalised / normalised[..., -1:, -1:]).to(coordinates.floating(matrix).dtype)
 
 
 def to_pixel_matrix(
@@ -76,8 +76,8 @@ def to_pixel_matrix(
     full = _homogeneous(matrix, len(size_in), len(size_out))
     inward = _to_normalised(size_in, align_corners=align_corners, device=matrix.device)
     outward = inverse_matrix(_to_normalised(size_out, align_corners=align_corners, device=matrix.device))
-    pixels = outward @ inverse_matrix(full.to(torch.float64)) @ inward
-    return (pixels / pixels[..., -1:, -1:]).to(matrix.dtype)
+    pixels = coordinates.matmul(coordinates.matmul(outward, inverse_matrix(full.to(torch.float64))), inward)
+    return (pixels / pixels[..., -1:, -1:]).to(coordinates.floating(matrix).dtype)
 
 
 def _to_normalised(size: Sequence[int], *, align_corners: bool, device: torch.device) -> Float[Tensor, "D1 D1"]:

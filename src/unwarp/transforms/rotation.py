@@ -48,7 +48,8 @@ def _rodrigues(vector: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]
     zero = torch.zeros_like(x)
     cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=-1).reshape(*x.shape, 3, 3)
     eye = torch.eye(3, dtype=vector.dtype, device=vector.device)
-    return eye + first * cross + second * (cross @ cross)
+    # K^2 = v v^T - |v|^2 I; elementwise, since autocast would round a product of matrices.
+    return eye + first * cross + second * (vector[..., :, None] * vector[..., None, :] - square * eye)
 
 
 def _quaternion(matrix: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 4"]:

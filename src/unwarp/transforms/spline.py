@@ -1,19 +1,32 @@
 """Displacing families that are linear in theta: a control lattice and a basis."""
 
+import itertools
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Any, Self
+from typing import Any, Self, cast
+from weakref import WeakValueDictionary
 
 import torch
 from torch import Tensor, nn
 
 from unwarp import coordinates
+from unwarp._checks import counts
+from unwarp._eager import transformed
 from unwarp._typing import Float
-from unwarp.errors import OptionError, ShapeError
+from unwarp.errors import ShapeError
 from unwarp.transforms.base import AbstractDisplacement
 
 _KEPT_SIZES = 8
+_KEPT_BYTES = 2**28
+_POINTS_AT_ONCE = 2**12
 _ALIGNED = 16
+
+_ROUNDED = 0.01
+"""How far control points in half precision may be from where they belong."""
+
+_VERSIONS = itertools.count()
+_SPLINES: WeakValueDictionary[int, "AbstractSpline"] = WeakValueDictionary()
+"""Each spline by a number that it gets anew with its control points."""
 
 
 class AbstractSpline(AbstractDisplacement):
@@ -31,6 +44,9 @@ class AbstractSpline(AbstractDisplacement):
         self._grid_bases: OrderedDict[tuple[Any, ...], Tensor] = OrderedDict()
         self.register_load_state_dict_post_hook(_control_loaded)
         self.control_changed()
+        # Only now: what a spline is solved with needs values, which the meta device has none of.
+        if control.device.type == "cpu":
+            self.control = control.to(torch.get_default_device())
 
     @property
     def theta_shape(self) -> tuple[int, ...]:
@@ -46,15 +62,29 @@ class AbstractSpline(AbstractDisplacement):
 
     def displacement(self, theta: Tensor, points: Tensor) -> Tensor:
         dtype = coordinates.point_dtype(theta, points)
-        return self.basis(points.to(dtype)) @ self.coefficients(theta).to(dtype)
+        return coordinates.matmul(self.basis(points.to(dtype)), self.coefficients(theta).to(dtype))
 
     def grid_basis(
         self, size: Sequence[int], *, align_corners: bool, dtype: torch.dtype, device: torch.device
     ) -> Float[Tensor, "points K"]:
-        """The basis at every pixel of a grid, kept for the last few sizes, dtypes and devices."""
+        """The basis at every pixel of a grid, kept for the last few sizes, dtypes and devices.
+
+        A constant of a compiled graph, but for graphs that are exported, differentiate by `torch.func`, or are made for
+        any size: those compute it.
+        """
         key = (tuple(size), align_corners, dtype, device)
-        if torch.compiler.is_compiling():
+        if not torch.compiler.is_compiling():
+            return self.kept_grid_basis(*key)
+        if torch.compiler.is_exporting() or transformed() or not all(_is_known(n) for n in key[0]):
             return self._compute_grid_basis(*key)
+        # Detached, which gives the graph a tensor of known properties.
+        return _constant_grid_basis(self._version, *key).detach()
+
+    def kept_grid_basis(
+        self, size: tuple[int, ...], align_corners: bool, dtype: torch.dtype, device: torch.device
+    ) -> Tensor:
+        """`grid_basis`, outside of any trace."""
+        key = (size, align_corners, dtype, device)
         basis = self._grid_bases.get(key)
         if basis is None:
             # Inference tensors cannot be saved for a later backward pass.
@@ -65,15 +95,19 @@ class AbstractSpline(AbstractDisplacement):
         # Each step is safe beside other threads, which may drop what this one has just kept.
         self._grid_bases.pop(key, None)
         self._grid_bases[key] = basis
-        if len(self._grid_bases) > _KEPT_SIZES:
-            self._grid_bases.popitem(last=False)
+        _drop_oldest(self._grid_bases)
         return basis
 
     def _compute_grid_basis(
         self, size: tuple[int, ...], align_corners: bool, dtype: torch.dtype, device: torch.device
     ) -> Tensor:
         points = coordinates.regular_grid(size, align_corners=align_corners, dtype=torch.float64, device=None)
-        basis = self.basis(points.flatten(0, -2)).to(dtype=dtype, device=device)
+        points = points.flatten(0, -2)
+        # In parts, whose terms in double precision stay small; a graph knows no number of parts.
+        parts: Sequence[Tensor] = [points]
+        if not torch.compiler.is_compiling():
+            parts = cast("tuple[Tensor, ...]", points.split(_POINTS_AT_ONCE))
+        basis = torch.cat([self.basis(part).to(dtype=dtype, device=device) for part in parts])
         # Stored a term after the other, each from a multiple of 16 pixels on: backends read one term of many
         # neighbouring pixels at a time, and a vector that spans two cache lines takes twice as long to load.
         pixels, terms = basis.shape
@@ -83,14 +117,83 @@ class AbstractSpline(AbstractDisplacement):
     def control_changed(self) -> None:
         """Called whenever the buffer `control` has a new value; drops all that was derived from the old one."""
         self._grid_bases.clear()
+        self._version = next(_VERSIONS)
+        _SPLINES[self._version] = self
+
+    def control_loaded(self) -> None:
+        """Called when the buffer `control` was read from a file."""
+        self.control_changed()
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        had_values = not self.control.is_meta
         applied = super()._apply(fn, recurse)
-        self.control_changed()
+        if had_values:  # memory for a module of the meta device has any values at first
+            self.control_changed()
         return applied
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_grid_bases": OrderedDict()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._version = next(_VERSIONS)
+        _SPLINES[self._version] = self
+
+
+class AbstractLattice(AbstractSpline):
+    """A spline whose control points are a regular lattice from -1 to 1, border included.
+
+    Args:
+        control: counts of the control lattice in tensor order (rows, columns), at least 2 each; 4 by default.
+        ndim: spatial dimensions.
+
+    Attributes:
+        counts: those of the lattice.
+    """
+
+    def __init__(self, control: Sequence[int] | None = None, *, ndim: int = 2) -> None:
+        self.counts = counts("control", (4,) * ndim if control is None else control, ndim, least=2)
+        super().__init__(control_points(self.counts, ndim), ndim)
+
+    def control_loaded(self) -> None:
+        expected = coordinates.corner_grid(self.counts, dtype=torch.float64).to(self.control.device)
+        if not torch.allclose(self.control.to(torch.float64), expected, atol=_ROUNDED):
+            raise ShapeError(
+                f"control: expected the points of a lattice of {self.counts}, as this transform has, got another one's "
+                f"with the weights. Make the transform with the counts that they were saved with."
+            )
+        super().control_loaded()
+
+    def extra_repr(self) -> str:
+        return f"control={self.counts}, ndim={self.ndim}"
+
+
+def _is_known(size: int) -> bool:
+    """Whether a size is the same for all calls of the graph that torch compiles."""
+    from torch.fx.experimental.symbolic_shapes import has_static_value  # the compiler's own, slow to load
+
+    return has_static_value(size)
+
+
+def _constant_grid_basis(
+    version: int, size: tuple[int, ...], align_corners: bool, dtype: torch.dtype, device: torch.device
+) -> Tensor:
+    """What a compiled graph keeps: `version` names the spline, with the control points that it has now."""
+    return _SPLINES[version].kept_grid_basis(size, align_corners, dtype, device)
+
+
+# What torch.compiler.assume_constant_result does, which would load the compiler, two seconds' worth, at import.
+_constant_grid_basis._dynamo_marked_constant = True  # pyright: ignore[reportFunctionMemberAccess]
+
+
+def _drop_oldest(bases: OrderedDict[tuple[Any, ...], Tensor]) -> None:
+    """Keep a few bases, and of large ones the last alone."""
+    while len(bases) > _KEPT_SIZES or (len(bases) > 1 and _bytes(bases) > _KEPT_BYTES):
+        bases.popitem(last=False)
+
+
+def _bytes(bases: OrderedDict[tuple[Any, ...], Tensor]) -> int:
+    return sum(basis.numel() * basis.element_size() for basis in list(bases.values()))
 
 
 def _outlives_the_call(tensor: Tensor) -> bool:
@@ -102,7 +205,7 @@ def _outlives_the_call(tensor: Tensor) -> bool:
 def _control_loaded(module: nn.Module, incompatible: object) -> None:
     del incompatible
     if isinstance(module, AbstractSpline):
-        module.control_changed()
+        module.control_loaded()
 
 
 def control_points(control: Sequence[int] | Tensor, ndim: int) -> Float[Tensor, "K D"]:
@@ -111,16 +214,6 @@ def control_points(control: Sequence[int] | Tensor, ndim: int) -> Float[Tensor, 
         if control.ndim != 2 or control.shape[1] != ndim:
             raise ShapeError(f"control: expected (points, {ndim}), got {tuple(control.shape)}.")
         return control.detach().clone() if control.is_floating_point() else control.to(torch.get_default_dtype())
-    return coordinates.corner_grid(lattice_counts(control, ndim), dtype=torch.float64).to(torch.get_default_dtype())
-
-
-def lattice_counts(counts: Sequence[int], ndim: int) -> tuple[int, ...]:
-    """Check the counts of a control lattice, in tensor order."""
-    given: Any = counts
-    checked: tuple[Any, ...] = tuple(given) if hasattr(given, "__iter__") else ()
-    if len(checked) != ndim or not all(isinstance(count, int) and count >= 2 for count in checked):
-        raise OptionError(
-            f"control: expected {ndim} counts of at least 2, in tensor order, got {counts!r}. "
-            f"Use control=({', '.join(['4'] * ndim)}{',' if ndim == 1 else ''})."
-        )
-    return checked
+    return coordinates.corner_grid(counts("control", control, ndim, least=2), dtype=torch.float64).to(
+        torch.get_default_dtype()
+    )

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 from unwarp import coordinates
+from unwarp._checks import counts
 from unwarp._typing import Float
 from unwarp.errors import OptionError
 from unwarp.transforms.base import AbstractDisplacement, Kind
 from unwarp.transforms.lattice import interpolate, lattice_units
-from unwarp.transforms.spline import lattice_counts
 
 
 class StationaryVelocity(AbstractDisplacement):
@@ -34,7 +34,7 @@ class StationaryVelocity(AbstractDisplacement):
 
     def __init__(self, size: Sequence[int] | None = None, *, ndim: int = 2, squarings: int = 7) -> None:
         super().__init__(ndim)
-        self.size = lattice_counts((8,) * ndim if size is None else size, ndim)
+        self.size = counts("size", (8,) * ndim if size is None else size, ndim, least=2)
         if not 0 <= squarings <= 30:
             raise OptionError(f"squarings: expected 0 to 30, got {squarings!r}.")
         self.squarings = squarings

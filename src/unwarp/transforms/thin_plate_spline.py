@@ -50,9 +50,9 @@ class ThinPlateSpline(AbstractSpline):
     def basis(self, points: Float[Tensor, "*batch D"]) -> Float[Tensor, "*batch K"]:
         """W(x): rows sum to 1, ``W @ control`` gives the points back, ``W(control)`` is the unit matrix."""
         exact, control = points.to(torch.float64), self._exact_control.to(points.device)
-        radial = _radial(exact[..., None, :] - control, self.ndim)
+        radial = _radial(exact, control)
         terms = torch.cat([radial, torch.ones_like(exact[..., :1]), exact], dim=-1)
-        return (terms @ self._solution.to(points.device)).to(points.dtype)
+        return coordinates.matmul(terms, self._solution.to(points.device)).to(points.dtype)
 
     def bending_energy(self, theta: Float[Tensor, "*batch K D"]) -> Float[Tensor, "*batch"]:
         """tr(d^T B d) with d = theta - control and B the K x K corner of L^-1: zero for affine maps.
@@ -60,7 +60,7 @@ class ThinPlateSpline(AbstractSpline):
         The integral of the squared second derivatives, up to a constant factor (Bookstein 1989).
         """
         moved = self.coefficients(theta).to(torch.float64)
-        bent = self._solution[: len(self.control)].to(theta.device) @ moved
+        bent = coordinates.matmul(self._solution[: len(self.control)].to(theta.device), moved)
         # phi(r) = r is conditionally negative definite, the other two are conditionally positive definite.
         energy = (-1.0 if self.ndim == 3 else 1.0) * (moved * bent).sum((-2, -1))
         return energy.to(coordinates.point_dtype(theta))
@@ -71,21 +71,24 @@ class ThinPlateSpline(AbstractSpline):
             return
         # Plain attributes on the CPU: `.to(torch.bfloat16)` must not round what the spline is solved with.
         self._exact_control = self.control.detach().to("cpu", torch.float64)
-        self._solution = _solve(self._exact_control, self._regularisation)
+        with torch.device("cpu"):
+            self._solution = _solve(self._exact_control, self._regularisation)
 
     def extra_repr(self) -> str:
         return f"{len(self.control)} control points, ndim={self.ndim}, regularisation={self._regularisation}"
 
 
-def _radial(offset: Float[Tensor, "*batch K D"], ndim: int) -> Float[Tensor, "*batch K"]:
-    """phi(|offset|), with finite derivatives where a point meets a control point.
+def _radial(points: Float[Tensor, "*batch D"], control: Float[Tensor, "K D"]) -> Float[Tensor, "*batch K"]:
+    """The radial function phi of the distances to the control points, with finite derivatives where a point meets one.
 
     There the second derivative of r^2 log r and both derivatives of r do not exist, and autograd would give NaN. They
     are taken as 0.
     """
-    square = (offset * offset).sum(-1)
+    # One coordinate at a time: a sum over a last axis of 2 or 3 elements does not vectorise, and took half of the time.
+    axes = [points[..., axis, None] - control[:, axis] for axis in range(control.shape[1])]
+    square = sum([axis * axis for axis in axes[1:]], start=axes[0] * axes[0])
     apart = square > _TINY
-    return torch.where(apart, _PHI[ndim](torch.where(apart, square, 1)), 0)
+    return torch.where(apart, _PHI[control.shape[1]](torch.where(apart, square, 1)), 0)
 
 
 _PHI: dict[int, Callable[[Tensor], Tensor]] = {
@@ -98,13 +101,13 @@ _PHI: dict[int, Callable[[Tensor], Tensor]] = {
 def _solve(control: Float[Tensor, "K D"], regularisation: float) -> Float[Tensor, "K+1+D K"]:
     """The first K columns of L^-1; ``control`` in float64."""
     count, ndim = control.shape
-    phi = _radial(control[:, None] - control, ndim) + regularisation * torch.eye(count, dtype=control.dtype)
+    phi = _radial(control, control) + regularisation * torch.eye(count, dtype=control.dtype)
     affine = torch.cat([torch.ones_like(control[:, :1]), control], dim=-1)
     corner = torch.zeros(ndim + 1, ndim + 1, dtype=control.dtype)
     system = torch.cat([torch.cat([phi, affine], dim=1), torch.cat([affine.mT, corner], dim=1)])
     inverse = inverse_matrix(system)
     # LU meets no zero pivot in a singular system that was rounded: what tells is whether the inverse is one.
-    residual = (inverse @ system - torch.eye(len(system), dtype=system.dtype)).abs().max()
+    residual = (coordinates.matmul(inverse, system) - torch.eye(len(system), dtype=system.dtype)).abs().max()
     if count <= ndim or not residual < _RESIDUAL:
         raise ShapeError(
             f"control: expected at least {ndim + 1} distinct points that do not lie on one line or plane, "
