@@ -120,3 +120,35 @@ def test_wrong_settings_are_named(setting, message):
 def test_settings_survive_a_round_trip():
     config = FolderConfig.read({}, ["data.height=30", "augment.flip=true"])
     assert FolderConfig.read(config.values()) == config
+
+
+def test_the_background_goes_on_where_the_transformer_looks_outside():
+    model, images = built("data.background=1.0")
+    torch.nn.init.constant_(model.transformer.regression.bias, 0.0)
+    with torch.no_grad():
+        model.transformer.regression.bias[[0, 4]] = 3.0  # a theta that zooms out
+        seen = model.transformer(torch.ones_like(images))
+    assert torch.equal(seen, torch.ones_like(seen))
+    sampler = built("model.padding=background")[0].transformer.sampler
+    assert (sampler.padding_mode, sampler.fill_value) == ("fill", "background")
+    assert built()[0].transformer.sampler.padding_mode == "zeros"
+
+
+class Integers(torch.nn.Module):
+    def forward(self, images):
+        return images.flatten(1).long()
+
+
+def counting():
+    return Integers()
+
+
+def demanding(classes, depth):
+    return CNN(classes, depth)
+
+
+def test_networks_of_others_that_do_not_fit_are_named():
+    with pytest.raises(OptionError, match="returns floating-point numbers, got torch.int64"):
+        built(f"model.backbone={__name__}:counting")
+    with pytest.raises(OptionError, match="called with some of classes, channels, size, by name, got: .*depth"):
+        built(f"model.backbone={__name__}:demanding")

@@ -37,6 +37,16 @@ def test_truncated(checkpoint, kept):
         read_checkpoint(checkpoint)
 
 
+def test_truncated_where_torch_speaks_of_the_system(checkpoint):
+    """Its reader then raises an OSError without a path."""
+    torch.save({"state_dict": {"model.weight": torch.zeros(300, 300)}, "unwarp": {}, "epoch": 0}, checkpoint)
+    whole = checkpoint.read_bytes()
+    for kept in range(1000, len(whole), 10_000):
+        checkpoint.write_bytes(whole[:kept])
+        with pytest.raises(CheckpointError, match="truncated, corrupt"):
+            read_checkpoint(checkpoint)
+
+
 @pytest.mark.parametrize("content", [b"not a checkpoint at all", pickle.dumps({"state_dict": {}}), b"\x80\x02}q"])
 def test_other_files(checkpoint, content):
     checkpoint.write_bytes(content)

@@ -42,7 +42,7 @@ SHA256 = {
 
 _REMEDY = (
     "Give a folder with the four IDX files (data_dir, or --data-dir on the command line), "
-    "or use the digits that ship with unwarp (unwarp.data.subset)."
+    "or use the digits that ship with unwarp (data.source=packaged, or unwarp.data.mnist_subset.subset)."
 )
 
 

@@ -1,5 +1,6 @@
 """A folder of pictures with a subfolder for each class, and its division into parts."""
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -10,7 +11,7 @@ from unwarp.data.generators import Stream, generator_for
 from unwarp.data.picture import SUFFIXES
 from unwarp.errors import DataError, OptionError
 
-__all__ = ["Parts", "PictureFolder", "divide", "pictures_in", "scan"]
+__all__ = ["Parts", "PictureFolder", "digest", "divide", "pictures_in", "scan"]
 
 
 class PictureFolder(NamedTuple):
@@ -57,6 +58,13 @@ def scan(root: Path | str) -> PictureFolder:
         )
     labels = tuple(label for label, paths in enumerate(found.values()) for _ in paths)
     return PictureFolder(root, tuple(found), tuple(path for paths in found.values() for path in paths), labels)
+
+
+def digest(folder: PictureFolder, usable: Sequence[int]) -> str:
+    """What tells whether a folder holds the same pictures: names and sizes of the usable files, hashed."""
+    paths = [folder.paths[index] for index in usable]
+    lines = [f"{path.relative_to(folder.root).as_posix()}\t{path.stat().st_size}\n" for path in paths]
+    return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def pictures_in(folder: Path) -> list[Path]:

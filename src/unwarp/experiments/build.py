@@ -111,7 +111,13 @@ def build_module(
 
 
 def build_device(config: TrainingConfig) -> torch.device:
-    """Where to train."""
+    """Where to train.
+
+    Raises:
+        OptionError: there is no GPU to train on.
+    """
+    if config.device == "cuda" and not torch.cuda.is_available():
+        raise OptionError("training.device: expected cpu or auto, got 'cuda', and torch sees no GPU. Use auto.")
     if config.device != "auto":
         return torch.device(config.device)
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")

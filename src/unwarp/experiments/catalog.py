@@ -2,6 +2,7 @@
 
 import tomllib
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from unwarp._checks import nearest_names
@@ -114,5 +115,7 @@ def named(name: str) -> dict[str, Any]:
     """
     if name not in CATALOG:
         hint = nearest_names(name, CATALOG) or " `unwarp train --list` prints all names."
+        if Path(name).is_dir():
+            hint = f" For the pictures in this folder: unwarp train folder/{name}"
         raise OptionError(f"experiment: there is none called {name!r} among {len(CATALOG)}.{hint}")
     return tomllib.loads((files("unwarp.experiments") / "configs" / CATALOG[name]).read_text(encoding="utf-8"))

@@ -44,7 +44,7 @@ def build_folder_model(config: FolderConfig, *, classes: int) -> nn.Module:
         return backbone
     size = (config.data.intake.height, config.data.intake.width)
     common: dict[str, Any] = {
-        "padding_mode": config.model.padding,
+        **_padding(config),
         "antialias": _antialias(config, size),
         "features": _features(localiser := _localiser(config, size), config, size),
     }
@@ -102,6 +102,15 @@ def _localiser(config: FolderConfig, size: tuple[int, int]) -> nn.Module:
     return nn.Sequential(*small, ConvLocaliser(channels, (height, width)))
 
 
+def _padding(config: FolderConfig) -> dict[str, Any]:
+    """What the transformer sees outside of a picture: there the background goes on, too."""
+    if config.model.padding == "background":
+        return {"padding_mode": "fill", "fill_value": "background"}
+    if config.model.padding == "zeros" and config.data.background:
+        return {"padding_mode": "fill", "fill_value": config.data.background}
+    return {"padding_mode": config.model.padding}
+
+
 def _features(localiser: nn.Module, config: FolderConfig, size: tuple[int, int]) -> int:
     return math.prod(_trial(localiser, config.data.channels, size, "model.localiser"))
 
@@ -124,6 +133,8 @@ def _trial(network: nn.Module, channels: int, size: tuple[int, int], key: str) -
         raise OptionError(
             f"{key}: expected a network that returns one tensor (batch, ...), got {type(found).__name__}."
         )
+    if not found.is_floating_point():
+        raise OptionError(f"{key}: expected a network that returns floating-point numbers, got {found.dtype}.")
     return tuple(found.shape[1:])
 
 

@@ -1,6 +1,5 @@
 """Train a network on one's own folder of pictures: read, divide, build, train, test, record."""
 
-import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,21 +11,21 @@ import torch
 from torch import nn
 
 from unwarp.data.picture_batches import FixedPictures
-from unwarp.data.picture_folder import PictureFolder, divide, scan
+from unwarp.data.picture_folder import PictureFolder, digest, divide, scan
 from unwarp.data.picture_store import PictureStore, Survey, open_store
 from unwarp.errors import CheckpointError, DataError, OptionError
 from unwarp.experiments import provenance
-from unwarp.experiments.build import build_device, build_epochs, build_plan, build_precision
+from unwarp.experiments.build import build_device, build_epochs, build_module, build_precision
 from unwarp.experiments.experiment import custom_label
 from unwarp.experiments.folder_build import build_folder_data, build_folder_model
 from unwarp.experiments.folder_config import FolderConfig
 from unwarp.experiments.progress import counted
 from unwarp.experiments.records import Record, write_record
+from unwarp.experiments.starting_point import starting_point
 from unwarp.training.checkpoints import load_weights, read_checkpoint
 from unwarp.training.datamodule import BatchDataModule
 from unwarp.training.devices import Devices, is_writer
-from unwarp.training.fit import ALONE, CHECKPOINTS, LAST, fit, test_error
-from unwarp.training.module import ClassificationModule
+from unwarp.training.fit import ALONE, fit, test_error
 
 __all__ = ["FOLDER", "FolderFinished", "folder_root", "held_out_pictures", "run_folder"]
 
@@ -99,8 +98,11 @@ def run_folder(
     """
     folder = scan(root)
     about = _about(folder, config, seed)
-    start = _starting_point(out, about, resume=resume, overwrite=overwrite)
+    start = starting_point(out, lambda last: _refuse_other_run(last, about), resume=resume, overwrite=overwrite)
     store, survey = _read(folder, config, strict=strict, progress=progress)
+    about["pictures"] = digest(folder, survey.usable)
+    if start is not None:
+        _refuse_other_pictures(read_checkpoint(start).about, folder.root, about["pictures"])
     labels = [folder.labels[index] for index in survey.usable]
     parts = divide(labels, folder.classes, validation=config.data.validation, test=config.data.test, seed=seed)
     data = build_folder_data(config, store, labels, parts, seed=seed, processes=devices.processes)
@@ -108,7 +110,7 @@ def run_folder(
     precision = build_precision(training, device)
     torch.manual_seed(seed)
     model = build_folder_model(config, classes=len(folder.classes))
-    module = ClassificationModule(model, build_plan(training), channels_last=precision.channels_last, about=about)
+    module = build_module(training, model, precision, about=about)
     epochs = build_epochs(training, batches=_steps(data, devices))
     outcome = fit(
         module,
@@ -163,6 +165,7 @@ def held_out_pictures(about: Mapping[str, Any]) -> FixedPictures:
     if list(folder.classes) != list(about["classes"]):
         raise DataError(f"{root}: expected the classes {about['classes']} of the training, found {folder.classes}.")
     store, survey = _read(folder, config, strict=False, progress=False)
+    _refuse_other_pictures(about, root, digest(folder, survey.usable))
     labels = [folder.labels[index] for index in survey.usable]
     data = config.data
     parts = divide(labels, folder.classes, validation=data.validation, test=data.test, seed=int(about["seed"]))
@@ -207,20 +210,13 @@ def _steps(data: BatchDataModule, devices: Devices) -> int:
     return batches // devices.processes
 
 
-def _starting_point(out: Path, about: dict[str, Any], *, resume: bool, overwrite: bool) -> Path | None:
-    """The checkpoint to go on from; nothing for a start from scratch."""
-    last = out / CHECKPOINTS / f"{LAST}.ckpt"
-    if overwrite and last.exists() and is_writer():
-        shutil.rmtree(last.parent)
-    if overwrite or not last.exists():
-        return None
-    if not resume:
-        raise OptionError(
-            f"out: {out} already holds a run. Go on with it by --resume, replace it by --overwrite, "
-            "or choose another folder by --out."
+def _refuse_other_pictures(about: Mapping[str, Any], root: Path, found: str) -> None:
+    """With other pictures the division is another one, and some that were trained on would be tested on."""
+    if about.get("pictures", found) != found:
+        raise DataError(
+            f"{root}: expected the pictures of the training, whose names and sizes the checkpoint knows, got others. "
+            "Put the folder back as it was, name pictures of your own after the checkpoint, or train anew."
         )
-    _refuse_other_run(last, about)
-    return last
 
 
 def _refuse_other_run(last: Path, about: dict[str, Any]) -> None:

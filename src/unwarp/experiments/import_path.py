@@ -46,7 +46,12 @@ def build_by_path(key: str, path: str, offered: Mapping[str, Any]) -> nn.Module:
         OptionError: the module or function is not there, or what it makes is no module.
     """
     function = _load(key, path)
-    network = function(**_wanted(function, offered))
+    try:
+        network = function(**_wanted(function, offered))
+    except TypeError as error:
+        raise OptionError(
+            f"{key}: expected {path} to be called with some of {', '.join(offered)}, by name, got: {error}."
+        ) from error
     if not isinstance(network, nn.Module):
         raise OptionError(f"{key}: expected {path} to return a torch.nn.Module, got {type(network).__name__}.")
     return network
@@ -58,7 +63,10 @@ def _load(key: str, path: str) -> Callable[..., Any]:
         try:
             found: Any = import_module(module_name)
         except ImportError as error:
-            raise OptionError(f"{key}: expected pkg.module:function, got {path!r}: {error}.") from error
+            raise OptionError(
+                f"{key}: expected pkg.module:function, got {path!r}: {error}. The working folder is searched, "
+                f"now {Path.cwd()}, and what is installed."
+            ) from error
     for part in name.split("."):
         found = getattr(found, part, None)
     if not callable(found):

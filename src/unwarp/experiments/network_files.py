@@ -15,7 +15,7 @@ from unwarp.experiments.build import build_model
 from unwarp.experiments.config import ExperimentConfig
 from unwarp.experiments.folder_build import build_folder_model
 from unwarp.experiments.folder_config import FolderConfig
-from unwarp.export import read_weights
+from unwarp.export import card_path, read_weights
 from unwarp.metrics import best_path
 from unwarp.models.co_localiser import CoLocaliser
 from unwarp.models.line_reader import LineReader
@@ -157,4 +157,6 @@ def _folder(about: Mapping[str, Any], allow_import: bool) -> tuple[nn.Module, In
 
 def _exported(path: Path) -> Checkpoint:
     weights, card = read_weights(path)
+    if not {"about", "epoch"} <= card.keys():
+        raise CheckpointError(f"weights: expected {card_path(path)} to be a card that `unwarp export` wrote.")
     return Checkpoint(path, dict(card["about"]), weights, int(card["epoch"]), {})

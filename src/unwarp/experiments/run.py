@@ -1,6 +1,5 @@
 """Run an experiment: build, train, test, record."""
 
-import shutil
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
@@ -9,20 +8,20 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from unwarp.errors import OptionError
 from unwarp.experiments import provenance
 from unwarp.experiments.build import build_data, build_device, build_epochs, build_model, build_module, build_precision
 from unwarp.experiments.embedding import adopt_embedding, embedding_of, embedding_settings
 from unwarp.experiments.evaluation import characters_misread, located_by_digit
 from unwarp.experiments.experiment import Experiment
 from unwarp.experiments.records import Record, write_record
+from unwarp.experiments.starting_point import starting_point
 from unwarp.experiments.trained import refuse_other_run
 from unwarp.models.co_localiser import CoLocaliser
 from unwarp.models.line_reader import LineReader
 from unwarp.training.checkpoints import load_weights, read_checkpoint
 from unwarp.training.datamodule import BatchDataModule
 from unwarp.training.devices import Devices, is_writer
-from unwarp.training.fit import ALONE, CHECKPOINTS, LAST, Outcome, fit, test_error
+from unwarp.training.fit import ALONE, Outcome, fit, test_error
 from unwarp.training.module import ClassificationModule
 
 __all__ = ["Finished", "run"]
@@ -77,7 +76,9 @@ def run(
     """
     experiment = replace(experiment, label=experiment.label + devices.label)
     _commit()  # now: the sources may be others when the training ends
-    start = _starting_point(folder, experiment, seed, resume=resume, overwrite=overwrite)
+    start = starting_point(
+        folder, lambda last: refuse_other_run(last, experiment, seed), resume=resume, overwrite=overwrite
+    )
     device = build_device(experiment.config.training)
     precision = build_precision(experiment.config.training, device)
     data = build_data(experiment.config.data, seed=seed, data_dir=data_dir)
@@ -129,22 +130,6 @@ def _figures(model: nn.Module, data: BatchDataModule) -> dict[str, float]:
 def _commit() -> str | None:
     """Looked up once a process: the code that runs stays what it was when it was loaded."""
     return provenance.commit()
-
-
-def _starting_point(folder: Path, experiment: Experiment, seed: int, *, resume: bool, overwrite: bool) -> Path | None:
-    """The checkpoint to go on from; nothing for a start from scratch."""
-    last = folder / CHECKPOINTS / f"{LAST}.ckpt"
-    if overwrite and last.exists() and is_writer():
-        shutil.rmtree(last.parent)
-    if overwrite or not last.exists():
-        return None
-    if not resume:
-        raise OptionError(
-            f"out: {folder} already holds a run. Go on with it by --resume, replace it by --overwrite, "
-            "or choose another folder by --out."
-        )
-    refuse_other_run(last, experiment, seed)
-    return last
 
 
 def _record(

@@ -77,12 +77,11 @@ def load_weights(model: nn.Module, checkpoint: Checkpoint) -> None:
 def _content(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise CheckpointError(f"checkpoint: expected a file, got {path}, which does not exist. Check the path.")
+    path.open("rb").close()  # where the system refuses, its own reason; below, torch's reader raises OSError as well
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Detected pickle protocol")  # of a file that is refused anyway
             content = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError:
-        raise
     except Exception as error:  # a broken byte makes torch's reader fail in any way whatever
         raise CheckpointError(
             f"checkpoint: expected a file that `unwarp train` wrote, got {path}, which is truncated, corrupt or holds "

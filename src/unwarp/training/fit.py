@@ -13,6 +13,7 @@ from lightning import Callback, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
+from unwarp.errors import OptionError
 from unwarp.training.checkpoints import load_weights, read_checkpoint
 from unwarp.training.datamodule import BatchDataModule
 from unwarp.training.devices import Devices
@@ -77,9 +78,16 @@ def fit(
     Raises:
         TrainingError: the loss was not finite.
         CheckpointError: ``resume`` is no checkpoint, or of another model.
+        OptionError: ``resume`` has been trained for more epochs already.
     """
-    if resume is not None:
-        load_weights(module.model, read_checkpoint(resume))  # a misfit is refused before anything is written
+    if resume is not None:  # a misfit is refused before anything is written
+        checkpoint = read_checkpoint(resume)
+        load_weights(module.model, checkpoint)
+        if checkpoint.epoch > epochs:
+            raise OptionError(
+                f"epochs: expected at least the {checkpoint.epoch} that {resume} has been trained for, got {epochs}. "
+                "Train anew in another folder with --out."
+            )
     if device.type == "cpu":
         keep_freed_memory()
     history = History()
