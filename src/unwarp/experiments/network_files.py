@@ -82,7 +82,7 @@ class Network(NamedTuple):
         return "".join(self.classes[int(one)] for one in answer.flatten())
 
 
-def load_network(path: Path, *, allow_import: bool = False) -> Network:
+def load_network(path: str | Path, *, allow_import: bool = False) -> Network:
     """Rebuild a network and load its weights: tensors and plain values alone, never code.
 
     Args:
@@ -93,6 +93,7 @@ def load_network(path: Path, *, allow_import: bool = False) -> Network:
         CheckpointError: the file is neither, or its settings mean nothing to this version.
         OptionError: the file names code to import, and that was not allowed.
     """
+    path = Path(path)
     checkpoint = _exported(path) if path.suffix == ".safetensors" else read_checkpoint(path)
     about = checkpoint.about
     try:
