@@ -75,3 +75,13 @@ def test_a_run_cannot_become_shorter(digits, tmp_path):
         train(digits, tmp_path, "training.epochs=2", resume=True, overwrite=True)
     with pytest.raises(CheckpointError, match="of another run"):
         train(digits, tmp_path, "training.epochs=2", "training.lr=0.5", resume=True)
+
+
+def test_a_class_without_readable_pictures_says_why(digits, tmp_path):
+    folder = tmp_path / "digits"
+    shutil.copytree(digits, folder)
+    (folder / "broken").mkdir()
+    for number in range(4):
+        (folder / "broken" / f"{number}.png").write_text("no picture")
+    with pytest.raises(DataError, match=r"broken: expected at least 3 .* Skipped: .*broken/0.png: unreadable"):
+        train(folder, tmp_path / "run")

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from unwarp.data.picture_batches import FixedPictures
-from unwarp.data.picture_folder import PictureFolder, digest, divide, scan
+from unwarp.data.picture_folder import Parts, PictureFolder, digest, divide, scan
 from unwarp.data.picture_store import PictureStore, Survey, open_store
 from unwarp.errors import CheckpointError, DataError, OptionError
 from unwarp.experiments import provenance
@@ -31,6 +31,7 @@ __all__ = ["FOLDER", "FolderFinished", "folder_root", "held_out_pictures", "run_
 
 FOLDER = "folder/"
 _MAY_DIFFER = ("training.epochs", "training.steps", "training.device", "data.megabytes")
+_NAMED = 5  # skipped files in a message
 T = TypeVar("T")
 
 
@@ -104,7 +105,7 @@ def run_folder(
     if start is not None:
         _refuse_other_pictures(read_checkpoint(start).about, folder.root, about["pictures"])
     labels = [folder.labels[index] for index in survey.usable]
-    parts = divide(labels, folder.classes, validation=config.data.validation, test=config.data.test, seed=seed)
+    parts = _divide(folder, config, survey, seed=seed)
     data = build_folder_data(config, store, labels, parts, seed=seed, processes=devices.processes)
     training, device = config.training, build_device(config.training)
     precision = build_precision(training, device)
@@ -167,9 +168,18 @@ def held_out_pictures(about: Mapping[str, Any]) -> FixedPictures:
     store, survey = _read(folder, config, strict=False, progress=False)
     _refuse_other_pictures(about, root, digest(folder, survey.usable))
     labels = [folder.labels[index] for index in survey.usable]
+    parts = _divide(folder, config, survey, seed=int(about["seed"]))
+    return FixedPictures(store, parts.test, labels, batch_size=config.data.batch_size)
+
+
+def _divide(folder: PictureFolder, config: FolderConfig, survey: Survey, *, seed: int) -> Parts:
+    labels = [folder.labels[index] for index in survey.usable]
     data = config.data
-    parts = divide(labels, folder.classes, validation=data.validation, test=data.test, seed=int(about["seed"]))
-    return FixedPictures(store, parts.test, labels, batch_size=data.batch_size)
+    try:
+        return divide(labels, folder.classes, validation=data.validation, test=data.test, seed=seed)
+    except DataError as error:
+        skipped = "; ".join(f"{path}: {reason}" for path, reason in survey.skipped[:_NAMED])
+        raise DataError(f"{error} Skipped: {skipped or 'none'}.") from error
 
 
 def _about(folder: PictureFolder, config: FolderConfig, seed: int) -> dict[str, Any]:
