@@ -1,5 +1,6 @@
 """What the commands for one's own pictures say, and what they leave with."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -110,6 +111,70 @@ def test_figure_names_the_files_that_it_cannot_show(unwarp, checkpoint):
     assert "skipped: 2 in all" in result.out
     assert "converted: 2 in all" in result.out
     assert "skipped: 3 in all" in unwarp("figure", checkpoint, "odd", "--max-pixels", "0.03").out
+
+
+def test_a_figure_has_the_format_of_its_suffix_or_is_refused(unwarp, checkpoint):
+    assert unwarp("figure", checkpoint, "--out", "x.jpg", "--theta", "theta.svg").code == 0
+    assert Path("x.jpg").read_bytes().startswith(b"\xff\xd8\xff")
+    assert Path("theta.svg").read_bytes().startswith(b"<?xml")
+    for option, name in (("--out", "x.bmp"), ("--theta", "x.mp4"), ("--gif", "anim.mp4")):
+        result = unwarp("figure", checkpoint, option, name)
+        assert (result.code, Path(name).exists()) == (2, False)
+        assert f"{option}: expected a file with the suffix" in result.err
+
+
+def test_files_of_a_checkpoint_that_was_moved_stay_in_its_folder(unwarp, checkpoint):
+    assert unwarp("export", checkpoint, "alone/digits.safetensors").code == 0
+    recorded = json.loads(Path("alone/digits.json").read_text())["error"]["test_error_percent"]
+    assert recorded == json.loads(Path("run/record.json").read_text())["test_error"]
+    Path("record.json").write_text(Path("run/record.json").read_text())  # of nobody's: the folder above
+    assert unwarp("export", "alone/digits.safetensors", "again/digits.safetensors").code == 0
+    assert json.loads(Path("again/digits.json").read_text())["error"] is None
+    assert unwarp("figure", "alone/digits.safetensors", "digits/1").code == 0
+    assert Path("alone/figure.png").is_file()
+    assert not Path("figure.png").exists()
+
+
+@pytest.mark.parametrize("megapixels", ["inf", "nan", "-1", "0"])
+def test_a_limit_of_pixels_is_a_positive_number(unwarp, megapixels):
+    picture = write_digit_folder(Path("digits"), each=3) / "1" / "000.png"
+    for command in (["warp", picture, "--rotate", "3", "-o", "x.png"], ["apply", "x", "x", "-o", "y"], ["figure", "x"]):
+        result = unwarp(*command, f"--max-pixels={megapixels}")
+        assert result.code == 2
+        assert result.err.startswith("error: --max-pixels: expected millions of pixels above 0")
+    result = unwarp("train", "folder/digits", f"data.megapixels={float(megapixels)}")
+    assert (result.code, "data.megapixels: expected" in result.err) == (2, True)
+    result = unwarp("train", "folder/digits", "data.megabytes=-5")
+    assert (result.code, "data.megabytes: expected 0 to" in result.err) == (2, True)
+
+
+ODD = "a [b] [/b] :smile: " + 60 * "c"
+"""A path that would be markup, an emoji, and more than a line."""
+
+
+def test_paths_are_printed_as_they_are(unwarp, train_folder):
+    def printed(command, *arguments):
+        result = command(*arguments)
+        assert result.code == 0
+        return result.out
+
+    run = f"runs/{ODD}"
+    assert f"seed 0: {run} " in (out := printed(train_folder, "--out", run))
+    checkpoint = f"{run}/checkpoints/best.ckpt"
+    assert f"weights: {checkpoint} " in out
+    write_digit_folder(Path(f"in {ODD}"), each=1)
+    odd = Path(f"in {ODD}/{ODD}.png")
+    odd.parent.mkdir(parents=True)
+    odd.write_text("no picture")
+    for command in (
+        ("figure", checkpoint, f"in {ODD}", "--out", f"{ODD}.png"),
+        ("export", checkpoint, f"{ODD}.safetensors"),
+        ("warp", "digits/1/000.png", "--rotate", "3", "-o", f"{ODD}.png", "--force"),
+        ("data", "show", "r", "--out", f"{ODD}.png", "--count", "2"),
+    ):
+        assert f": {ODD}." in printed(unwarp, *command)
+    assert f"table: {ODD}/theta.csv" in unwarp("apply", checkpoint, f"in {ODD}", "-o", ODD, "--quiet").out
+    assert f"skipped: in {ODD}/{ODD}.png: unreadable" in unwarp("figure", checkpoint, f"in {ODD}").out
 
 
 def test_older_onnx(unwarp, checkpoint):

@@ -30,6 +30,14 @@ def test_leaves_a_record_and_checkpoints(train):
     assert f"next: unwarp figure {run / 'checkpoints' / 'best.ckpt'}" in done.out.replace("\n", " ")
 
 
+def test_paths_are_printed_as_they_are_and_on_one_line(train):
+    run = f"runs/a [b] [/b] :smile: {70 * 'c'}"
+    done = train(NAME, "--out", run)
+    assert done.code == 0
+    assert f"seed 0: {run} " in done.out
+    assert f"weights: {run}/checkpoints/best.ckpt " in done.out
+
+
 @pytest.mark.parametrize(
     ("model", "pictures", "command"),
     [

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from unwarp.data import png16
+from unwarp.data.intake import Intake
 from unwarp.data.picture import read_picture
 from unwarp.data.picture_output import output_suffix, write_picture
 from unwarp.errors import DataError
@@ -106,6 +107,78 @@ def test_modes_are_converted_and_noted(tmp_path, mode, suffix, channels, note):
     picture = read_picture(path)
     assert picture.pixels.shape[2] == channels
     assert [text.startswith(note) for text in picture.notes] == ([True] if note else [])
+
+
+def signed_file(path, values, **options):
+    """A TIFF of signed 16-bit integers: Pillow reads them, but writes unsigned ones under another tag."""
+    exif = Image.Exif()
+    exif[339] = 2
+    Image.fromarray(values.view(np.uint16)).save(path, exif=exif, **options)
+    return path
+
+
+@pytest.mark.parametrize("compression", ["raw", "tiff_adobe_deflate"])
+@pytest.mark.parametrize("values", [(-1000, 2920), (0, 100), (-32768, 32767)])
+def test_signed_16_bit_tiffs_have_one_scale_and_keep_their_values(tmp_path, values, compression):
+    array = np.linspace(*values, 24).astype(np.int16).reshape(6, 4)
+    picture = read_picture(signed_file(tmp_path / "ct.tif", array, compression=compression))
+    np.testing.assert_array_equal(picture.pixels[..., 0], array)
+    assert (picture.pixels.dtype, picture.notes) == (np.int16, ())
+    seen = Intake(6, 4, 1).image(picture)[0].numpy()
+    np.testing.assert_array_equal(seen, np.rint((array.astype(np.float64) + 32768) / 65535 * 255))
+    assert output_suffix(picture, ".tif") == ".tif"
+    again = read_picture(write_picture(tmp_path / "again.tif", picture.pixels, picture))
+    np.testing.assert_array_equal(again.pixels, picture.pixels)
+    assert again.pixels.dtype == np.int16
+    wide = read_picture(write_picture(tmp_path / "again.png", picture.pixels, picture))
+    np.testing.assert_array_equal(wide.pixels[..., 0], array.astype(np.int32) + 32768)
+
+
+def test_a_big_endian_signed_tiff_keeps_its_values(tmp_path):
+    array = np.array([[-1000, 2920]], np.int16)
+    tags = {256: 2, 257: 1, 258: 16, 259: 1, 262: 1, 273: 134, 277: 1, 278: 1, 279: 4, 339: 2}
+    entries = b"".join(struct.pack(">HHII", tag, 4, 1, value) for tag, value in tags.items())
+    path = tmp_path / "ct.tif"
+    path.write_bytes(b"MM\0*" + struct.pack(">IH", 8, len(tags)) + entries + bytes(4) + array.astype(">i2").tobytes())
+    np.testing.assert_array_equal(read_picture(path).pixels[..., 0], array)
+
+
+@pytest.mark.parametrize(("least", "most"), [(0, 117_600), (-5, 70), (-(2**31), 2**31 - 1), (100_000, 100_000)])
+def test_32_bit_integers_are_seen_from_their_least_to_their_greatest_value(tmp_path, least, most):
+    array = np.linspace(least, most, 24).astype(np.int32).reshape(6, 4)
+    array[0, 1] = most - 1 if most > least else most  # beside it: float32 could not tell them apart
+    picture = read_picture(saved(tmp_path / "depth.tif", array))
+    np.testing.assert_array_equal(picture.pixels[..., 0], array)
+    assert picture.notes == ("32-bit integers: the least value is black and the greatest white",)
+    seen = Intake(6, 4, 1).image(picture)[0].numpy()
+    expected = (array.astype(np.float64) - least) / max(most - least, 1)
+    np.testing.assert_array_equal(seen, np.rint(255 * expected))
+    again = read_picture(write_picture(tmp_path / "again.tif", picture.pixels, picture))
+    np.testing.assert_array_equal(again.pixels, picture.pixels)
+    wide = read_picture(write_picture(tmp_path / "again.png", picture.pixels, picture))
+    np.testing.assert_array_equal(wide.pixels[..., 0], np.rint(65535 * expected))
+
+
+def test_a_signed_tiff_keeps_its_exif_block(tmp_path):
+    exif = Image.Exif()
+    exif[0x010F], exif[339] = "a scanner", 2
+    path = tmp_path / "ct.tif"
+    Image.fromarray(np.full((2, 3), -7, np.int16).view(np.uint16)).save(path, exif=exif)
+    picture = read_picture(path)
+    with Image.open(write_picture(tmp_path / "again.tif", picture.pixels, picture)) as opened:
+        assert opened.getexif()[0x010F] == "a scanner"
+
+
+def test_unsigned_32_bit_integers_that_are_too_large_are_refused(tmp_path):
+    path = saved(tmp_path / "deep.tif", np.array([[5, 70_000]], np.int32))
+    data = path.read_bytes()
+    signed, unsigned = (struct.pack("<HHIHH", 339, 3, 1, kind, 0) for kind in (2, 1))
+    assert data.count(signed) == 1
+    path.write_bytes(data.replace(signed, unsigned))
+    np.testing.assert_array_equal(read_picture(path).pixels[..., 0], [[5, 70_000]])
+    large = data.replace(signed, unsigned).replace(struct.pack("<I", 70_000), struct.pack("<I", 3_000_000_000))
+    path.write_bytes(large)
+    assert refused(path).startswith("deep: expected integers of at most 2,147,483,647, got 3,000,000,000.")
 
 
 @pytest.mark.parametrize(("mode", "suffix", "kept"), [("RGB", ".jpg", b"profile"), ("CMYK", ".jpg", None)])

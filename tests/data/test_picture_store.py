@@ -1,4 +1,6 @@
+import math
 import threading
+import time
 
 import pytest
 import torch
@@ -66,6 +68,18 @@ def test_results_come_in_order_from_threads_and_errors_come_through():
     assert threading.current_thread().name not in names
     with pytest.raises(ZeroDivisionError):
         list(in_order(lambda item: 1 // item, [1, 0]))
+
+
+def test_what_is_made_ahead_is_bounded_by_its_weight():
+    begun, used, most_begun = [], [], 0
+    for result in in_order(lambda item: begun.append(item) or item, range(40), weigh=lambda _item: 10, most=25):
+        used.append(result)
+        time.sleep(0.002)
+        most_begun = max(most_begun, len(begun) - len(used))
+    assert used == list(range(40))
+    assert most_begun <= 2
+    heavy = in_order(lambda item: item, [1, 2, 3], weigh=lambda _item: math.inf, most=25)
+    assert list(heavy) == [1, 2, 3]  # each alone
 
 
 def test_batches_cover_every_picture_once_an_epoch_in_another_order(digits):

@@ -1,6 +1,7 @@
 """Many files: where they go, what is never overwritten, and what happens after an interruption."""
 
 import csv
+import os
 from pathlib import Path
 
 import numpy as np
@@ -172,3 +173,58 @@ def test_every_result_has_the_size_asked_for(run, tmp_path):
     for wrong in ("40", "40x", "axb", "0x3", "-1x4"):
         with pytest.raises(OptionError, match="WIDTHxHEIGHT"):
             parse_size(wrong)
+
+
+def test_the_same_files_are_known_by_any_path_and_from_any_folder(network, tmp_path, monkeypatch):
+    root = write_digit_folder(tmp_path / "in", each=2)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "link").symlink_to(root)
+
+    def again(folder, named, out):
+        monkeypatch.chdir(tmp_path / folder)
+        applied = apply_network(network, tmp_path / "weights", find_sources([str(named)], Path(out)), Path(out))
+        return applied.done, applied.before, applied.failed
+
+    assert again(".", "in", "out") == (4, 0, [])
+    written = [(row["file"], row["output"]) for row in table(tmp_path)]
+    assert written[0] == ("../in/1/000.png".replace("/", os.sep), "1/000.png".replace("/", os.sep))
+    for place in ((".", root, "out"), ("elsewhere", "../in", "../out"), ("out", "../link", "."), (".", "in", "./out")):
+        assert again(*place) == (0, 4, [])
+    assert [(row["file"], row["output"]) for row in table(tmp_path)] == written
+
+
+def test_another_size_than_before_is_refused_unless_forced(run, tmp_path):
+    root = write_digit_folder(tmp_path / "in", each=2)
+    run(root)
+    assert run(root, size=parse_size("28x28")).before == 4  # the size that they have
+    with pytest.raises(OptionError, match=r"--size: expected 40x20 .* got 28x28 .*--force"):
+        run(root, size=parse_size("40x20"))
+    assert run(root, size=parse_size("40x20"), force=True).done == 4
+    assert {(row["output_width"], row["output_height"]) for row in table(tmp_path)} == {("40", "20")}
+    assert run(root, size=parse_size("40x20")).before == 4
+    with pytest.raises(OptionError, match=r"--size: expected 28x28 .* got 40x20 .*--force"):
+        run(root)
+
+
+def test_few_large_pictures_are_held_at_once(run, tmp_path, monkeypatch):
+    root = write_digit_folder(tmp_path / "in", each=10)
+    held, most = 0, 0
+
+    def read(path, **options):
+        nonlocal held, most
+        held += 1
+        most = max(most, held)
+        return read_picture(path, **options)
+
+    def write(path, pixels, like):
+        nonlocal held
+        held -= 1
+        return write_picture(path, pixels, like)
+
+    write_picture = applying.write_picture
+    for name, replacement in (("read_picture", read), ("write_picture", write)):
+        monkeypatch.setattr(applying, name, replacement)
+    monkeypatch.setattr(applying, "_AHEAD", 2 * 28 * 28 * 4)
+    monkeypatch.setattr(applying, "_TOGETHER", 28 * 28)
+    assert run(root).done == 20
+    assert most <= 4  # two read ahead, one that is rectified, one that is written

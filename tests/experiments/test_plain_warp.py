@@ -91,6 +91,9 @@ def test_a_format_that_cannot_hold_the_picture_is_refused(path):
         ({}, "got none"),
         ({"rotate": 1.0, "affine": "1"}, "got --rotate and --affine"),
         ({"affine": "1 0 0"}, "--affine: expected 6 numbers"),
+        ({"homography": "1 0 0 0 1 0 0 0 0", "units": "theta"}, "--homography: expected a ninth number .* got 0"),
+        ({"homography": "1 0 0 0 1 0 0 0 1e-320", "units": "theta"}, "--homography: expected a ninth number"),
+        ({"homography": "1 0 0 0 1 0 0 0 0"}, "can be inverted"),
         ({"homography": "1 0 0 0 1 0 0 0 x"}, "--homography: expected 9 numbers"),
         ({"affine": "1 2 0 2 4 0"}, "can be inverted"),
         ({"rotate": float("nan")}, "--rotate: expected degrees, got nan"),
@@ -112,3 +115,10 @@ def test_wrong_points_are_named(path, text):
     path.with_suffix(".json").write_text(text)
     with pytest.raises(DataError, match="in.json: expected"):
         warped(path, WarpRequest(tps=path.with_suffix(".json")))
+
+
+def test_a_pixel_homography_may_end_in_zero(path):
+    """OpenCV has it too: the first pixel goes to infinity, the others do not."""
+    numbers = "1 0 1 0 1 0 0.1 0 0"
+    expected = warped(path, WarpRequest(homography=" ".join(f"{3 * float(number)}" for number in numbers.split())))
+    np.testing.assert_array_equal(warped(path, WarpRequest(homography=numbers)), expected)

@@ -50,6 +50,17 @@ def test_depth_is_kept(dtype):
     assert np.abs(made[..., 0] - expected).max() <= half + 1e-3
 
 
+@pytest.mark.parametrize("dtype", [np.int16, np.int32])
+@pytest.mark.parametrize("antialias", [False, True])
+def test_the_identity_returns_signed_values_bit_for_bit(dtype, antialias):
+    ends = np.iinfo(dtype)
+    values = np.random.default_rng(0).integers(ends.min, ends.max, (30, 20, 1), dtype=dtype, endpoint=True)
+    where = map_for(transformer(), EYE, Intake(16, 16, 1), (30, 20))
+    made = warp_picture(Picture(values, False, "TIFF"), where, antialias=antialias)
+    assert made.dtype == dtype
+    np.testing.assert_array_equal(made, values)
+
+
 @pytest.mark.parametrize("fit", ["pad", "crop"])
 def test_a_map_of_the_input_is_moved_to_the_picture(fit):
     """What the network would hand on, from the small input, is what comes of the picture, but for its sharpness."""

@@ -6,7 +6,16 @@ from torch import nn
 
 from support.bad_input import Wrong, assert_refused, parameters
 from unwarp import DtypeError, OptionError, ShapeError
-from unwarp.nn import ConvLocaliser, DenseLocaliser, Sampler, SpatialTransformer, parameter_groups
+from unwarp.nn import (
+    ConvLocaliser,
+    DenseLocaliser,
+    InverseCompositionalTransformer,
+    ParallelSpatialTransformer,
+    RecurrentSpatialTransformer,
+    Sampler,
+    SpatialTransformer,
+    parameter_groups,
+)
 
 IMAGE = torch.rand(2, 3, 8, 8)
 FLATTEN = nn.Flatten()
@@ -48,6 +57,50 @@ WRONG_MODULES = {
         lambda: ConvLocaliser(1, (28, 28))(torch.rand(1, 1, 42, 42)),
         ShapeError,
         ("image:", "20 features", "320", "size that"),
+    ),
+    "bytes": Wrong(
+        lambda: SpatialTransformer(ConvLocaliser(1, 28))(torch.zeros(2, 1, 28, 28, dtype=torch.uint8)),
+        DtypeError,
+        ("image:", "float32", "uint8", "image.float()"),
+    ),
+    "bytes for dense layers": Wrong(
+        lambda: DenseLocaliser(784)(torch.zeros(2, 1, 28, 28, dtype=torch.uint8)),
+        DtypeError,
+        ("image:", "float32", "uint8", "image.float()"),
+    ),
+    "another size for dense layers": Wrong(
+        lambda: DenseLocaliser(784)(torch.rand(2, 1, 32, 32)),
+        ShapeError,
+        ("image:", "784 numbers", "(2, 1, 32, 32)", "DenseLocaliser()"),
+    ),
+    "no batch for dense layers": Wrong(
+        lambda: DenseLocaliser()(torch.rand(784)), ShapeError, ("image:", "(batch, *in)", "(784,)", "Use")
+    ),
+    **{
+        f"{name}=0": Wrong(
+            lambda name=name: ConvLocaliser(**{name: 0}), OptionError, (f"{name}:", "positive integer", "0", "default")
+        )
+        for name in ("channels", "filters", "kernel_size", "hidden")
+    },
+    "inputs": Wrong(lambda: DenseLocaliser(0), OptionError, ("inputs:", "positive integer", "0", "default")),
+    "a width": Wrong(
+        lambda: DenseLocaliser(4, widths=(8, 0)), OptionError, ("widths:", "positive integer", "0", "default")
+    ),
+    **{
+        f"the class of a localiser in {kind.__name__}": Wrong(
+            lambda kind=kind, options=options: kind(ConvLocaliser, **options),
+            OptionError,
+            ("localiser:", "a network", "the class ConvLocaliser", "ConvLocaliser(...)"),
+        )
+        for kind, options in (
+            (SpatialTransformer, {}),
+            (ParallelSpatialTransformer, {"count": 2}),
+            (RecurrentSpatialTransformer, {}),
+            (InverseCompositionalTransformer, {}),
+        )
+    },
+    "a localiser that is none": Wrong(
+        lambda: SpatialTransformer(None), OptionError, ("localiser:", "a network", "None", "ConvLocaliser(...)")
     ),
     "ndim": Wrong(lambda: ConvLocaliser(1, ndim=4), OptionError, ("ndim:", "1, 2, 3", "4")),
     "widths": Wrong(

@@ -5,7 +5,14 @@ from torch import nn
 import unwarp
 from support.generators import generator, image, off_lattice_grid, smooth_image
 from support.tolerances import assert_matches, assert_same
-from unwarp.nn import LinearisedSampler, Sampler, SpatialTransformer
+from unwarp.nn import (
+    LinearisedSampler,
+    ParallelSpatialTransformer,
+    RecurrentSpatialTransformer,
+    Sampler,
+    SpatialTransformer,
+)
+from unwarp.transforms import Affine, LearnedBasis
 
 
 def seeded(**options):
@@ -101,6 +108,93 @@ def test_serves_a_spatial_transformer():
     assert_same(transformer(digits), digits)
     transformer(digits).square().sum().backward()
     assert transformer.regression.bias.grad.abs().max() > 0
+
+
+@pytest.mark.parametrize(
+    "transformer",
+    [
+        lambda: SpatialTransformer(nn.Flatten(), features=64, count=2),
+        lambda: ParallelSpatialTransformer(nn.Flatten(), features=64, count=2),
+        lambda: RecurrentSpatialTransformer(nn.Flatten(), features=64, steps=2, hidden=4),
+    ],
+)
+def test_serves_transformers_of_several_warps(transformer):
+    transformer = transformer()
+    plain = transformer.sampler
+    digits = smooth_image((8, 8), batch=3)
+    expected = transformer(digits)
+    transformer.sampler = LinearisedSampler(plain)
+    assert_same(transformer(digits), expected)
+    warped, theta = transformer(digits, return_theta=True)
+    (gradient,) = torch.autograd.grad(warped.square().sum(), theta)
+    assert gradient.abs().amax((0, 2, 3)).min() > 0  # of each warp
+
+
+@pytest.mark.parametrize("antialias", [False, True])
+def test_several_warps_are_as_many_images_of_one_warp(antialias):
+    x, theta = image((12, 13), batch=3), 0.5 * torch.eye(2, 3) + 0.1 * torch.rand(3, 2, 2, 3, generator=generator(5))
+    results = []
+    for images, thetas in ((x, theta), (x.repeat_interleave(2, 0), theta.flatten(0, 1))):
+        moved = thetas.clone().requires_grad_()
+        warped = seeded(sampler=Sampler(antialias=antialias)).warp(images, moved, Affine(), (5, 4))
+        results.append((warped.reshape(6, -1), torch.autograd.grad(warped.square().sum(), moved)[0].reshape(6, 2, 3)))
+    assert_same(results[0][0], results[1][0])
+    torch.testing.assert_close(results[0][1], results[1][1])
+
+
+@pytest.mark.parametrize(("images", "thetas"), [(3, 3), (1, 3), (3, 1)])
+def test_several_warps_of_a_linear_image_have_its_slope(images, thetas):
+    rows, columns = torch.meshgrid(torch.arange(40.0), torch.arange(36.0), indexing="ij")
+    steps = torch.arange(1, images + 1, dtype=torch.float64).view(-1, 1, 1, 1)
+    x = steps * (0.5 * columns - 0.2 * rows).double()
+    theta = 0.2 * torch.eye(2, 3, dtype=torch.float64).repeat(thetas, 2, 1, 1)
+    theta = theta + 0.1 * torch.rand(theta.shape, generator=generator(), dtype=torch.float64)
+    results = []
+    for sampler in (Sampler(), seeded(samples=12)):
+        moved = theta.clone().requires_grad_()
+        warped = sampler.warp(x, moved, "affine", (10, 9))
+        assert warped.shape == (3, 2, 1, 10, 9)
+        weight = torch.arange(warped.numel(), dtype=torch.float64).view_as(warped)
+        results.append((warped, torch.autograd.grad((weight * warped).sum(), moved)[0]))
+    assert_same(results[1][0], results[0][0])
+    torch.testing.assert_close(results[1][1], results[0][1], rtol=1e-4, atol=0)  # the ridge takes 1e-6 of the slope
+
+
+def test_it_has_the_options_of_the_sampler_it_wraps():
+    options = {
+        "mode": "bicubic",
+        "padding_mode": "fill",
+        "fill_value": 0.5,
+        "align_corners": True,
+        "antialias": 2.0,
+        "backend": "reference",
+    }
+    sampler = LinearisedSampler(Sampler(**options))
+    assert {name: getattr(sampler, name) for name in options} == options
+    with pytest.raises(AttributeError):
+        sampler.align_corners = False
+
+
+@pytest.mark.parametrize("gradients", [False, True])
+def test_no_plane_is_fitted_where_no_gradient_is_wanted(gradients, monkeypatch):
+    sampler = LinearisedSampler()
+    monkeypatch.setattr(Affine, "forward", lambda *_: pytest.fail("positions were computed"))
+    x, theta = image((6, 6)), torch.eye(2, 3).repeat(2, 1, 1).requires_grad_(not gradients)
+    with torch.set_grad_enabled(gradients):
+        assert_same(sampler.warp(x, theta, Affine(), None), x)
+
+
+def test_a_learned_transform_learns_where_theta_does_not():
+    """By the slope of the plane alone, not by the sampler's as well."""
+    family = LearnedBasis(features=2).double()
+    x = torch.arange(40.0, dtype=torch.float64).expand(1, 1, 40, 40)
+    theta = 0.5 * family.start()[None].double() + 0.01
+    gradients = []
+    for sampler in (Sampler(), seeded(samples=12)):
+        warped = sampler.warp(x, theta, family, (8, 8))
+        gradients.append(torch.autograd.grad(warped.sum(), family.fields)[0])
+    torch.testing.assert_close(gradients[1], gradients[0], rtol=1e-4, atol=1e-9)
+    assert gradients[0].abs().max() > 0
 
 
 def test_positions_without_a_value_or_a_plane():

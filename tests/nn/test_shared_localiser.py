@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from support.generators import image
-from unwarp.errors import OptionError
+from unwarp.errors import OptionError, UnsupportedError
 from unwarp.nn import SharedLocaliser, SpatialTransformer, parameter_groups
 
 SOURCE = image((12, 12), channels=1)
@@ -77,6 +77,14 @@ def test_it_compiles_and_exports():
     torch.testing.assert_close(compiled(SOURCE), model(SOURCE))
     exported = torch.export.export(model, (SOURCE,)).module()
     torch.testing.assert_close(exported(SOURCE), model(SOURCE))
+
+
+def test_a_replica_of_data_parallel_is_refused():
+    model = network()
+    assert model[0].localiser.layers is model[1]
+    replica = model[0].localiser._replicate_for_data_parallel()
+    with pytest.raises(UnsupportedError, match="SharedLocaliser: expected .* got a replica.*DistributedDataParallel"):
+        replica(SOURCE)
 
 
 @pytest.mark.parametrize("scale", [-0.1, float("inf"), float("nan")])

@@ -1,8 +1,11 @@
 """The regularisers of a whole network as one term of its loss."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
+from torch.optim.swa_utils import AveragedModel
 
 from support.generators import image
 from unwarp.errors import OptionError, TrainingError, UnsupportedError
@@ -85,6 +88,31 @@ def test_it_needs_a_new_forward_pass_with_gradients():
     penalty()
     with pytest.raises(TrainingError, match="penalty: no theta since the last call"):
         penalty()
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda model: AveragedModel(model).module])
+def test_a_network_is_copied_without_its_pending_thetas(copied):
+    model = network()
+    penalty = ThetaPenalty(model, outside=1.0)
+    model(SOURCE).sum().backward()
+    twin = copied(model)
+    torch.testing.assert_close(twin(SOURCE), model(SOURCE))
+    expected = penalty()
+    assert expected > 0
+    twin(SOURCE)
+    with pytest.raises(TrainingError, match="penalty: no theta since the last call"):
+        penalty()  # the copy's thetas are not those of the network
+
+
+def test_a_penalty_that_is_copied_with_its_network_watches_the_copy():
+    model = network()
+    penalty = ThetaPenalty(model, outside=1.0)
+    model(SOURCE)
+    twin, own = copy.deepcopy((model, penalty))
+    with pytest.raises(TrainingError, match="penalty: no theta since the last call"):
+        own()
+    twin(SOURCE)
+    torch.testing.assert_close(own(), penalty())
 
 
 @pytest.mark.parametrize("weights", [{}, {"outsde": 1.0}, {"outside": -1.0}, {"outside": float("nan")}])

@@ -5,7 +5,7 @@ from PIL import Image
 
 from unwarp import viz
 from unwarp.errors import OptionError, ShapeError
-from unwarp.nn import DenseLocaliser, SpatialTransformer
+from unwarp.nn import DenseLocaliser, LinearisedSampler, SharedLocaliser, SpatialTransformer
 from unwarp.transforms import Affine, Rigid
 from unwarp.viz.png import pixels_of
 
@@ -51,6 +51,40 @@ def test_show_transformer_draws_what_the_transformer_does():
     assert figure.get_suptitle() == "all"
     drawn = figure.axes[1].images[0].get_array()
     np.testing.assert_allclose(drawn, transformer(IMAGES)[0, 0].detach().numpy(), atol=1e-6)
+
+
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("fails", [False, True])
+def test_show_transformer_changes_nothing(shared, fails):
+    layers = torch.nn.Sequential(torch.nn.BatchNorm2d(1), torch.nn.Dropout(), torch.nn.Flatten())
+    layers[1].eval()
+    transformer = SpatialTransformer(SharedLocaliser(layers) if shared else layers, features=64)
+    before = {name: value.clone() for name, value in layers.state_dict().items()}
+    if fails:
+        with pytest.raises(ShapeError, match="localiser: expected 64 features"):
+            viz.show_transformer(transformer, torch.rand(2, 1, 9, 9))
+    else:
+        viz.show_transformer(transformer, IMAGES)
+    assert all(torch.equal(value, before[name]) for name, value in layers.state_dict().items())
+    assert [module.training for module in layers] == [True, False, True]
+    assert transformer.training
+
+
+@pytest.mark.parametrize(
+    "transformer",
+    [
+        lambda: SpatialTransformer(DenseLocaliser(64)),
+        lambda: SpatialTransformer(DenseLocaliser(64), align_corners=True),
+    ],
+)
+def test_a_linearised_sampler_is_drawn_as_the_one_it_wraps(transformer):
+    transformer = transformer()
+    thetas = transformer.transform.start().expand(1, 2, 2, 3)
+    expected = pixels_of(viz.show_transformer(transformer, IMAGES), dpi=40)
+    frame = pixels_of(viz.transformer_frames(transformer, IMAGES, thetas)[0], dpi=40)
+    transformer.sampler = LinearisedSampler(transformer.sampler)
+    assert np.array_equal(pixels_of(viz.show_transformer(transformer, IMAGES), dpi=40), expected)
+    assert np.array_equal(pixels_of(viz.transformer_frames(transformer, IMAGES, thetas)[0], dpi=40), frame)
 
 
 def test_what_cannot_be_animated_is_refused(tmp_path):

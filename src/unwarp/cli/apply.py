@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
+
+from unwarp.cli.console import plain_console
 
 __all__ = ["apply"]
 
@@ -17,11 +18,11 @@ def apply(
     size: Annotated[
         str | None, typer.Option(help="WIDTHxHEIGHT of every result. [default: as many pixels as are seen]")
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace pictures that are there already.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace pictures that are there, and make all anew.")] = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="Stop at a file that cannot be read or would be converted.")
     ] = False,
-    max_pixels: Annotated[float, typer.Option(min=0, help="Millions of pixels that a picture may have.")] = 100.0,
+    max_pixels: Annotated[float, typer.Option(help="Millions of pixels that a picture may have.")] = 100.0,
     allow_import: Annotated[
         bool, typer.Option("--allow-import", help="Import the code that the checkpoint names.")
     ] = False,
@@ -32,10 +33,12 @@ def apply(
     Leaves with the code 1 if a file could not be rectified; the others are.
     """
     from unwarp.cli.survey import print_survey
+    from unwarp.data.picture_limits import pixel_limit
     from unwarp.experiments.apply import TABLE, apply_network, find_sources, parse_size
     from unwarp.experiments.network_files import load_network
     from unwarp.experiments.progress import counted
 
+    most_pixels = pixel_limit(max_pixels, "--max-pixels")
     sources = find_sources(inputs, out)
     applied = apply_network(
         load_network(checkpoint, allow_import=allow_import),
@@ -45,10 +48,10 @@ def apply(
         size=None if size is None else parse_size(size),
         force=force,
         strict=strict,
-        most_pixels=int(max_pixels * 1e6),
+        most_pixels=most_pixels,
         shown=partial(counted, title="rectifying", total=len(sources), shown=not quiet),
     )
-    console = Console(soft_wrap=True)
+    console = plain_console()
     print_survey(console, applied.failed, applied.notes)
     before = f", {applied.before:,} were there" if applied.before else ""
     console.print(f"rectified: {applied.done:,} of {len(sources):,}{before}, table: {out / TABLE}")

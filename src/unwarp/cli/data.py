@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
+
+from unwarp.cli.console import plain_console
 
 __all__ = ["app"]
 
@@ -18,7 +19,7 @@ def fetch() -> None:
     from unwarp.data.download import cache_directory
 
     sizes = [len(mnist.load(split)) for split in mnist.SPLITS]
-    Console().print(f"MNIST: {sizes[0]:,} training and {sizes[1]:,} test digits in {cache_directory()}")
+    plain_console().print(f"MNIST: {sizes[0]:,} training and {sizes[1]:,} test digits in {cache_directory()}")
 
 
 @app.command()
@@ -35,13 +36,13 @@ def verify(
     found = "the published files" if data_dir is None else "whole; any digits in this format pass"
     for split in mnist.SPLITS:
         digits = mnist.load(split, data_dir=data_dir, download=False)
-        Console().print(f"{split}: {len(digits):,} digits, {found}")
+        plain_console().print(f"{split}: {len(digits):,} digits, {found}")
 
 
 @app.command()
 def show(
     distortion: Annotated[str, typer.Argument(help="r, rts, p, e or tc.")],
-    out: Annotated[Path | None, typer.Option(help="PNG to write. [default: DISTORTION.png]")] = None,
+    out: Annotated[Path | None, typer.Option(help="PNG, JPEG, PDF or SVG to write. [default: DISTORTION.png]")] = None,
     count: Annotated[int, typer.Option(min=1, max=400, help="How many digits.")] = 40,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the distortions.")] = 0,
 ) -> None:
@@ -49,8 +50,9 @@ def show(
     from unwarp.data import distortions, mnist_subset
     from unwarp.data.distorted_mnist import distort_once
     from unwarp.experiments.picture import contact_sheet
-    from unwarp.viz import save_png
+    from unwarp.viz.figure_file import save_figure
 
     digits = mnist_subset.subset("test")[:count]
     images = distort_once(digits, distortions.get(distortion), seed=seed)
-    Console().print(f"digits: {save_png(contact_sheet(images), out or Path(f'{distortion}.png'))}")
+    written = save_figure(contact_sheet(images), out or Path(f"{distortion}.png"), name="--out")
+    plain_console().print(f"digits: {written}")

@@ -7,6 +7,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from unwarp.cli.console import plain_console
+
 if TYPE_CHECKING:
     from unwarp.experiments.run import Finished
 
@@ -32,4 +34,4 @@ def demo(
         table.add_row(*row)
     console.print(table)
     for path in write_demo_report(runs, out, transformer=TRANSFORMER):
-        console.print(f"written: {path.absolute()}", soft_wrap=True)
+        plain_console().print(f"written: {path.absolute()}")

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
+
+from unwarp.cli.console import plain_console
 
 __all__ = ["evaluate"]
 
@@ -30,6 +31,6 @@ def evaluate(
     batches = held_out_batches(network, data_dir=data_dir)
     what = _SEEN.get(network.name.partition("/")[0], "digits")
     error = error_rate(network.model, batches)
-    Console().print(
+    plain_console().print(
         f"{network.name}, epoch {network.epoch}: {error:.2f} % of {len(batches.labels):,} test {what} wrong"
     )

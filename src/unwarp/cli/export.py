@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
+
+from unwarp.cli.console import plain_console
 
 __all__ = ["export"]
 
@@ -27,6 +28,6 @@ def export(
     from unwarp.experiments.exported import export_network
 
     kinds = {out.suffix, *([".pt2"] if torch_export else []), *([".safetensors"] if weights else [])}
-    console = Console(soft_wrap=True)
+    console = plain_console()
     for path, remark in export_network(checkpoint, out, sorted(kinds), opset=opset, allow_import=allow_import):
         console.print(f"written: {path}{remark}")

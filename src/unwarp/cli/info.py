@@ -2,8 +2,9 @@
 
 import os
 
-from rich.console import Console
 from rich.table import Table
+
+from unwarp.cli.console import plain_console
 
 __all__ = ["info"]
 
@@ -27,4 +28,4 @@ def info() -> None:
     table.add_row("instructions", str(machine["cpu_capability"]))
     table.add_row("device", str(machine.get("gpu", device)))
     table.add_row("precision", precision.dtype + (", channels last" if precision.channels_last else ""))
-    Console().print(table)
+    plain_console().print(table, soft_wrap=False)

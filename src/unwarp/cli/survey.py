@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
 
 __all__ = ["print_survey"]
 
@@ -12,10 +11,10 @@ _NAMED = 20
 
 
 def print_survey(console: Console, skipped: Sequence[tuple[Path, str]], converted: Sequence[tuple[Path, str]]) -> None:
-    """Name and count the files of each kind; of very many the first."""
+    """Name and count the files of each kind; of very many the first. The console is a `plain_console`."""
     for title, files in (("skipped", skipped), ("converted", converted)):
         for path, reason in files[:_NAMED]:
-            console.print(f"{title}: {escape(str(path))}: {escape(reason)}", highlight=False)
+            console.print(f"{title}: {path}: {reason}", highlight=False)
         if len(files) > _NAMED:
             console.print(f"{title}: and {len(files) - _NAMED:,} more")
         if files:

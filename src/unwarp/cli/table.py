@@ -8,6 +8,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from unwarp.cli.console import plain_console
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -60,7 +62,7 @@ def table(
     from unwarp.experiments.table_samples import write_samples
     from unwarp.experiments.tables import layout
 
-    console, chosen, assignments = Console(), layout(name), settings or []
+    console, chosen, assignments = plain_console(), layout(name), settings or []
     wanted = cells(chosen.matching(only or []), assignments, budget=budget, seeds=seeds)
     folders, section = Folders(runs, results, data_dir), section_name(name, budget, assignments)
     if check:
@@ -74,7 +76,7 @@ def table(
     figures = collect(chosen, results, assignments, budget=budget)
     _print(console, chosen, figures)
     for path in write_table(chosen, figures, results, section, page=docs):
-        console.print(f"written: {path}", soft_wrap=True)
+        console.print(f"written: {path}")
     raise typer.Exit(1 if failed else 0)
 
 
@@ -96,7 +98,7 @@ def _tell(console: Console, outcome: "CellOutcome", number: str) -> bool:
     """Print what became of a cell; true where it failed."""
     failed = isinstance(outcome.state, Exception)
     place = f"{outcome.cell.experiment.name} ({outcome.cell.experiment.label}), seed {outcome.cell.seed}"
-    console.print(f"{number}: {place}: {'failed: ' if failed else ''}{outcome.state}", soft_wrap=True)
+    console.print(f"{number}: {place}: {'failed: ' if failed else ''}{outcome.state}")
     return failed
 
 
@@ -109,7 +111,7 @@ def _print(console: Console, chosen: "TableLayout", figures: "Sequence[TableCell
     details = Table(*DETAILS)
     for row in detail_rows([cell for cell in figures if cell.ours is not None]):
         details.add_row(*row)
-    console.print(overview, details)
+    console.print(overview, details, soft_wrap=False)
 
 
 def _check(
@@ -127,7 +129,7 @@ def _check(
     files = check_files(chosen, figures, folders.results, section, docs)
     weights = check_weights(chosen, folders.results, data_dir=folders.data)
     for text, sound in itertools.chain(files, weights):
-        console.print(f"{'sound' if sound else 'WRONG'}: {text}", soft_wrap=True, markup=False)
+        console.print(f"{'sound' if sound else 'WRONG'}: {text}")
         wrong += not sound
     return min(wrong, 1)
 
@@ -146,4 +148,4 @@ def _keep(console: Console, names: "Sequence[str]", wanted: "Sequence[Cell]", fo
         cell, record = min(done, key=lambda pair: pair[1].validation_error)
         checkpoint = folders.runs / cell.place / "checkpoints" / "best.ckpt"
         card = keep_weights(record, checkpoint, folders.results, data_dir=folders.data)
-        console.print(f"kept: {card}", soft_wrap=True)
+        console.print(f"kept: {card}")

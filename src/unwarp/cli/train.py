@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
+
+from unwarp.cli.console import plain_console
 
 if TYPE_CHECKING:
     from unwarp.experiments.run import Finished
@@ -82,7 +83,7 @@ def train(
 
     experiment = choose(name, settings or [], budget=budget)
     folder = out or Path("runs", experiment.name, f"{experiment.label}{together.label}-seed{seed}")
-    console = Console(quiet=not is_writer())
+    console = plain_console(quiet=not is_writer())
     console.print(f"{experiment.name} ({experiment.label}), seed {seed}: {folder}")
     try:
         finished = run(
@@ -101,7 +102,7 @@ def train(
     if not is_writer():
         return
     copy = write_record(finished.record, results / finished.record.file)
-    console.print(_summary(finished))
+    console.print(_summary(finished), soft_wrap=False)
     drawn = intake_of(tasks.get(experiment.config.data.distortion)) is not None
     following = next_step(finished.checkpoint, finished.model, pictures=drawn)
     console.print(f"record: {copy}\nweights: {finished.checkpoint}\n{following}")

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
-from rich.console import Console
 from rich.table import Table
+
+from unwarp.cli.console import plain_console
 
 if TYPE_CHECKING:
     from unwarp.training.devices import Devices
@@ -37,7 +38,7 @@ def train_folder(
     config = FolderConfig.read({}, settings)
     name = root.resolve().name
     target = out or Path("runs", "folder", name, f"{custom_label(config.values())}{devices.label}-seed{seed}")
-    console = Console(soft_wrap=True, quiet=not is_writer())
+    console = plain_console(quiet=not is_writer())
     console.print(f"folder/{name}, seed {seed}: {target}")
     try:
         finished = run_folder(
@@ -63,5 +64,5 @@ def train_folder(
     table.add_row("validation error", f"{record.validation_error:.2f} %")
     table.add_row("parameters", f"{record.parameters:,}")
     table.add_row("training time", f"{record.seconds:.0f} s for {len(record.history)} epochs")
-    console.print(table)
+    console.print(table, soft_wrap=False)
     console.print(f"weights: {finished.checkpoint}\n{next_step(finished.checkpoint, finished.model)}")

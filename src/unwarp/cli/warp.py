@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
+
+from unwarp.cli.console import plain_console
 
 __all__ = ["warp"]
 
@@ -33,10 +34,11 @@ def warp(
     antialias: Annotated[
         bool, typer.Option("--antialias/--no-antialias", help="Filter what the warp makes smaller.")
     ] = True,
-    max_pixels: Annotated[float, typer.Option(min=0, help="Millions of pixels that the picture may have.")] = 100.0,
+    max_pixels: Annotated[float, typer.Option(help="Millions of pixels that the picture may have.")] = 100.0,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
 ) -> None:
     """Warp one picture by a rotation, a matrix or a thin-plate spline, keeping its depth, alpha and EXIF."""
+    from unwarp.data.picture_limits import pixel_limit
     from unwarp.experiments.apply import parse_size
     from unwarp.experiments.plain_warp import WarpRequest, warp_file
 
@@ -49,7 +51,7 @@ def warp(
         mode=mode,
         padding_mode=padding,
         antialias=antialias,
-        most_pixels=int(max_pixels * 1e6),
+        most_pixels=pixel_limit(max_pixels, "--max-pixels"),
         force=force,
     )
-    Console(soft_wrap=True).print(f"warped: {written}")
+    plain_console().print(f"warped: {written}")

@@ -88,8 +88,7 @@ def _as_bytes(picture: Picture) -> NDArray[np.uint8]:
     pixels: NDArray[Any] = picture.pixels
     if pixels.dtype == np.uint8:
         return pixels
-    share = pixels.astype(np.float32) / np.float32(picture.largest)
-    return np.rint(255 * np.nan_to_num(share).clip(0, 1)).astype(np.uint8)
+    return np.rint(255 * np.nan_to_num(picture.shares(pixels)).clip(0, 1)).astype(np.uint8)
 
 
 def _opaque(pixels: NDArray[np.uint8], alpha: bool, background: float) -> NDArray[np.uint8]:

@@ -10,7 +10,11 @@ What is refused and what is converted follows one rule for every command:
 | several frames (GIF, APNG, WebP, TIFF) | the first is used, and noted |
 | 16 bits a channel | kept; a 16-bit grey picture with transparency becomes one of 16-bit colour |
 | 16-bit colour in another format than PNG | read with 8 bits, and noted |
-| 32-bit integers, floats | read as float, and noted |
+| signed 16-bit TIFF | kept: -32,768 is black and 32,767 white |
+| 32-bit integers from 0 to 65,535 | taken as 16-bit, and noted |
+| other 32-bit integers | kept: the picture's least value is black and its greatest white; noted |
+| unsigned 32-bit integers above 2,147,483,647 | refused |
+| floats | kept: 0 is black and 1 white; noted |
 | CMYK, YCbCr, Lab, HSV | converted to RGB without the colour profile, and noted |
 | palette, 1 bit | converted to RGB or grey |
 | EXIF orientation | the picture is turned upright |
@@ -50,6 +54,9 @@ _LAYOUT_TAGS = frozenset(
 _PLAIN = ("L", "RGB", "RGBA", "LA", "I;16")
 _WIDE = ("I", "F", "I;16B", "I;16L", "I;16N")
 _FOREIGN = ("CMYK", "YCbCr", "LAB", "HSV", "RGBX")
+# As Pillow decodes TIFFs of signed 16-bit and unsigned 32-bit integers: all of them into signed 32-bit integers.
+_SIGNED_16 = ("I;16S", "I;16BS", "I;16NS")
+_UNSIGNED_32 = "I;32N"
 
 
 @dataclass(frozen=True)
@@ -57,7 +64,8 @@ class Picture:
     """Pixels, and what has to be written back with them.
 
     Attributes:
-        pixels: ``(height, width, channels)``, upright; uint8, uint16 or float32. Channels: grey or RGB, then alpha.
+        pixels: ``(height, width, channels)``, upright; uint8, uint16, int16, int32 or float32. Channels: grey or RGB,
+            then alpha.
         alpha: whether the last channel is alpha.
         format: of the file, as Pillow calls it, for example ``"PNG"``.
         exif: the file's EXIF block with its orientation set to upright; empty without one.
@@ -75,7 +83,24 @@ class Picture:
     @property
     def largest(self) -> float:
         """The value of white."""
-        return float(np.iinfo(self.pixels.dtype).max) if self.pixels.dtype.kind == "u" else 1.0
+        return self._ends[1]
+
+    def shares(self, pixels: NDArray[Any]) -> NDArray[np.floating]:
+        """Pixels in the depth of this picture, as shares from 0, this picture's black, to 1, its white."""
+        black, white = self._ends
+        # float32 tells all values of 16 bits apart, but not those of 32.
+        kind = np.float64 if pixels.dtype == np.int32 else np.float32
+        return (pixels.astype(kind) - kind(black)) / kind(white - black or 1.0)
+
+    @property
+    def _ends(self) -> tuple[float, float]:
+        """The values of black and white."""
+        depth = self.pixels.dtype
+        if depth.kind == "f":
+            return 0.0, 1.0
+        if depth == np.int32:  # no file uses the whole range of 32 bits: all of it would be one grey
+            return float(self.pixels.min()), float(self.pixels.max())
+        return float(np.iinfo(depth).min), float(np.iinfo(depth).max)
 
 
 def read_picture(path: Path | str, *, most_pixels: int = MOST_PIXELS) -> Picture:
@@ -141,14 +166,14 @@ def _picture(path: Path, image: "Image") -> Picture:
     else:
         if image.mode in ("RGB", "RGBA") and any(";16" in layout for layout in layouts):
             notes.append("16-bit colour: read with 8 bits")
-        pixels, alpha = _pixels(image, notes)
+        pixels, alpha = _pixels(path, image, layouts, notes)
     return Picture(_turned(pixels, orientation), alpha, str(image.format), exif, icc, tuple(notes))
 
 
-def _pixels(image: "Image", notes: list[str]) -> tuple[NDArray[Any], bool]:
+def _pixels(path: Path, image: "Image", layouts: list[str], notes: list[str]) -> tuple[NDArray[Any], bool]:
     """Pixels as ``(h, w, c)`` and whether the last channel is alpha."""
     if image.mode in _WIDE or (image.mode == "I;16" and image.format not in ("PNG", "TIFF")):
-        return _wide(image, notes), False
+        return _wide(path, image, layouts, notes)[..., None], False
     if image.mode in _FOREIGN:
         notes.append(f"{image.mode}: converted to RGB")
     if image.mode not in _PLAIN:
@@ -159,17 +184,27 @@ def _pixels(image: "Image", notes: list[str]) -> tuple[NDArray[Any], bool]:
     return (array[..., None] if array.ndim == 2 else array), image.mode in ("LA", "RGBA")
 
 
-def _wide(image: "Image", notes: list[str]) -> NDArray[Any]:
+def _wide(path: Path, image: "Image", layouts: list[str], notes: list[str]) -> NDArray[Any]:
     """Grey pictures of more than 8 bits that are no plain 16-bit PNG or TIFF."""
     values = np.array(image)
+    if image.mode == "F":
+        notes.append("floats: taken as they are, 0 black and 1 white")
+        return values.astype(np.float32)
     if image.mode.startswith("I;16"):
-        return values.astype(np.uint16)[..., None]
-    if image.mode == "I" and values.min() >= 0 and values.max() <= np.iinfo(np.uint16).max:
+        return values.astype(np.uint16)
+    if any(layout in _SIGNED_16 for layout in layouts):
+        return values.astype(np.int16)
+    least, most = int(values.min()), int(values.max())
+    if least < 0 and _UNSIGNED_32 in layouts:
+        raise DataError(
+            f"{path}: deep: expected integers of at most {np.iinfo(np.int32).max:,}, got "
+            f"{int(values.view(np.uint32).max()):,}. Save it with 16 bits or as floats."
+        )
+    if least >= 0 and most <= np.iinfo(np.uint16).max:
         notes.append("32-bit integers: taken as 16-bit")
-        return values.astype(np.uint16)[..., None]
-    notes.append("floats: taken as they are, 0 black and 1 white" if image.mode == "F" else "32-bit integers: scaled")
-    scale = 1.0 if image.mode == "F" else float(np.iinfo(np.int32).max)
-    return (values.astype(np.float32) / np.float32(scale))[..., None]
+        return values.astype(np.uint16)
+    notes.append("32-bit integers: the least value is black and the greatest white")
+    return values.astype(np.int32)
 
 
 def _plain_mode(image: "Image") -> str:

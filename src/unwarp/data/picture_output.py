@@ -3,7 +3,7 @@
 import os
 from io import BytesIO
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,17 +12,21 @@ from unwarp._optional import require
 from unwarp.data import png16
 from unwarp.data.picture import Picture
 
+if TYPE_CHECKING:
+    from PIL.Image import Exif
+
 __all__ = ["output_suffix", "write_picture"]
 
 _JPEG = ("JPEG", "MPO")
 _QUALITY = 95
+_SAMPLE_FORMAT, _SIGNED = 339, 2
 
 
 def output_suffix(picture: Picture, suffix: str) -> str:
     """The suffix of the file to write: the given one where its format can hold the picture, else ``.png``.
 
-    JPEG has no transparency and 8 bits; GIF would cost colours; 16-bit colour is written as PNG alone. Floats are
-    kept by TIFF, and become 16 bits elsewhere.
+    JPEG has no transparency and 8 bits; GIF would cost colours; 16-bit colour is written as PNG alone. Floats,
+    negative values and integers of 32 bits are kept by TIFF, and become 16 bits from black to white elsewhere.
     """
     depth, channels, lowered = picture.pixels.dtype, picture.pixels.shape[2], suffix.lower()
     if lowered in (".tif", ".tiff"):
@@ -58,10 +62,14 @@ def write_picture(path: Path, pixels: NDArray[Any], like: Picture) -> Path:
 
 def _encoded(pixels: NDArray[Any], suffix: str, like: Picture) -> bytes:
     if suffix == ".png" and pixels.dtype != np.uint8:
-        return png16.encode(_as_16_bit(pixels), exif=like.exif, icc=like.icc)
+        return png16.encode(_as_16_bit(pixels, like), exif=like.exif, icc=like.icc)
     image_module = require("PIL.Image", extra="train")
-    image = image_module.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+    # Pillow has no signed 16 bits: their bytes are handed on as unsigned ones, and a tag of the TIFF has the sign.
+    plain = pixels.view(np.uint16) if pixels.dtype == np.int16 else pixels
+    image = image_module.fromarray(plain[..., 0] if pixels.shape[2] == 1 else plain)
     options: dict[str, Any] = {"exif": like.exif} if like.exif else {}
+    if pixels.dtype == np.int16:
+        options["exif"] = _with_sign(image_module.Exif(), like.exif)
     if like.icc:
         options["icc_profile"] = like.icc
     name = cast("str", image_module.registered_extensions()[suffix])
@@ -76,7 +84,15 @@ def _encoded(pixels: NDArray[Any], suffix: str, like: Picture) -> bytes:
     return buffer.getvalue()
 
 
-def _as_16_bit(pixels: NDArray[Any]) -> NDArray[np.uint16]:
+def _with_sign(tags: "Exif", given: bytes) -> "Exif":
+    """The given tags, and that the values of the TIFF are signed (TIFF 6.0, section 19)."""
+    if given:
+        tags.load(given)
+    tags[_SAMPLE_FORMAT] = _SIGNED
+    return tags
+
+
+def _as_16_bit(pixels: NDArray[Any], like: Picture) -> NDArray[np.uint16]:
     if pixels.dtype == np.uint16:
         return pixels
-    return np.rint(pixels.clip(0, 1) * np.iinfo(np.uint16).max).astype(np.uint16)
+    return np.rint(like.shares(pixels).clip(0, 1) * np.iinfo(np.uint16).max).astype(np.uint16)

@@ -1,9 +1,10 @@
 """Many pictures as a network sees them: read once, checked, and kept in memory as far as that goes."""
 
+import math
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple, TypeAlias, TypeVar
 
@@ -124,18 +125,36 @@ def open_store(
     return PictureStore(usable, intake, most_pixels=most_pixels, kept=torch.stack(kept) if keep else None), survey
 
 
-def in_order(work: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
+def in_order(
+    work: Callable[[T], R],
+    items: Sequence[T],
+    *,
+    weigh: Callable[[T], float] = lambda _item: 0,
+    most: float = math.inf,
+) -> Iterator[R]:
     """Results of ``work`` in the order of the items, done by as many threads as there are cores, a little ahead.
 
     Pillow decodes without holding Python's lock, so threads do read pictures side by side.
+
+    Args:
+        work: what is done with an item.
+        items: in their order.
+        weigh: what the result of an item weighs, for example its bytes.
+        most: how much all results that are begun and not yet used may weigh together; a heavier one is made alone.
     """
     threads = max(1, min(os.cpu_count() or 1, len(items)))
+    pending: deque[tuple[Future[R], float]] = deque()
+    held = 0.0
     with ThreadPoolExecutor(threads) as pool:
-        waiting = iter(items)
-        pending = [pool.submit(work, item) for item in islice(waiting, threads * _AHEAD)]
+        for item in items:
+            weight = min(weigh(item), most)
+            while pending and (len(pending) >= threads * _AHEAD or held + weight > most):
+                yield pending[0][0].result()
+                held -= pending.popleft()[1]
+            pending.append((pool.submit(work, item), weight))
+            held += weight
         while pending:
-            yield pending.pop(0).result()
-            pending.extend(pool.submit(work, item) for item in islice(waiting, 1))
+            yield pending.popleft()[0].result()
 
 
 def _read_or_reason(path: Path, intake: Intake, most_pixels: int) -> _Read:

@@ -12,17 +12,19 @@ from torch import Tensor
 
 from unwarp.data.picture import MOST_PIXELS, Picture, read_picture
 from unwarp.data.picture_folder import pictures_in
+from unwarp.data.picture_limits import decoded_bytes
 from unwarp.data.picture_output import output_suffix, write_picture
 from unwarp.data.picture_store import in_order
 from unwarp.errors import DataError, OptionError
 from unwarp.experiments.network_files import Network, transformer_of
 from unwarp.experiments.rectification import map_for, warp_picture
-from unwarp.experiments.theta_log import ThetaLog
+from unwarp.experiments.theta_log import ThetaLog, ThetaRow
 
 __all__ = ["TABLE", "Applied", "Source", "apply_network", "find_sources", "parse_size"]
 
 TABLE = "theta.csv"
 _BATCH = 16
+_AHEAD = _TOGETHER = 256 * 2**20  # bytes of pictures that are read before their turn, and of those in one batch
 _WRITING = 8  # pictures that may wait to be written
 
 
@@ -97,13 +99,14 @@ def apply_network(
         sources: the pictures.
         out: the folder.
         size: height and width of every result; by default as many pixels as are seen of the picture.
-        force: replace files that are there.
+        force: replace files that are there, and rectify again what an earlier run rectified.
         strict: stop at a file that cannot be rectified, or is converted.
         most_pixels: how many a picture may have.
         shown: wraps the count of pictures, for example in a progress bar.
 
     Raises:
-        OptionError: the network has no transformer for pictures, or the folder's table is of another network.
+        OptionError: the network has no transformer for pictures; the folder's table is of another network, or its
+            pictures have another size than asked for.
         DataError: with ``strict``, the first file that cannot be rectified or is converted.
         OSError: a file cannot be written.
     """
@@ -112,6 +115,7 @@ def apply_network(
     with ThetaLog(out / TABLE, weights, entries, anew=force) as log:
         waiting = [source for source in sources if not log.finished(source.path)]
         work = _Work(network, out, log, size, force, strict, result)
+        work.refuse_other_sizes(sources)
         for _ in shown(work.run(waiting, most_pixels)):
             pass
     return result._replace(done=work.done, before=len(sources) - len(waiting))
@@ -137,16 +141,34 @@ class _Work:
     def run(self, sources: Sequence[Source], most_pixels: int) -> Iterator[int]:
         """Yields once for every source."""
         batch: list[_Read] = []
+        reads = in_order(
+            lambda source: self._read(source, most_pixels),
+            sources,
+            weigh=lambda source: decoded_bytes(source.path),
+            most=_AHEAD,
+        )
         with ThreadPoolExecutor(2) as writers:
-            for index, read in enumerate(in_order(lambda source: self._read(source, most_pixels), sources), 1):
+            for index, read in enumerate(reads, 1):
                 if isinstance(read, str):
                     self._fail(sources[index - 1].path, read)
                 else:
                     batch.append(read)
-                if batch and (len(batch) == _BATCH or index == len(sources)):
+                if batch and (_full(batch) or index == len(sources)):
                     self._rectify(batch, writers)
                     batch = []
                 yield index
+
+    def refuse_other_sizes(self, sources: Sequence[Source]) -> None:
+        """Results of an earlier run are of use only in the size that is asked for now."""
+        theta = torch.zeros(*self.transformer.transform.theta_shape)  # the size does not depend on it
+        for row in filter(None, (self.log.finished(source.path) for source in sources)):
+            height, width = map_for(self.transformer, theta, self.intake, row.size, output=self.size).size
+            if row.made != (height, width):
+                raise OptionError(
+                    f"--size: expected {width}x{height} as in this command, got {row.made[1]}x{row.made[0]} of an "
+                    f"earlier run in {row.output}. Make all anew by --force, choose another folder, or repeat the "
+                    "earlier --size."
+                )
 
     def _read(self, source: Source, most_pixels: int) -> _Read | str:
         try:
@@ -168,7 +190,7 @@ class _Work:
             sampler = self.transformer.sampler
             padding = sampler.padding_mode if sampler.padding_mode != "fill" else "border"
             pixels = warp_picture(read.picture, where, padding_mode=padding, align_corners=sampler.align_corners)
-            self.log.add(read.source.path, output, shape, _numbers(theta))
+            self.log.add(ThetaRow(read.source.path, output, shape, where.size, _numbers(theta)))
             pending.append(writers.submit(write_picture, output, pixels, read.picture))
             if len(pending) == _WRITING:
                 pending.pop(0).result()
@@ -185,7 +207,7 @@ class _Work:
             self.result.notes.append((path, note))
         output = self.out / place.with_suffix(output_suffix(read.picture, place.suffix))
         owner = self.log.owner(output)
-        if owner is not None and owner != str(path):
+        if owner is not None and owner != path.resolve():
             self._fail(path, f"{output} is already made of {owner}: rename one of the two")
             return None
         if output.exists() and owner is None and not self.force:
@@ -197,6 +219,10 @@ class _Work:
         if self.strict:
             raise DataError(f"--strict: {path}: {reason}")
         self.result.failed.append((path, reason))
+
+
+def _full(batch: Sequence[_Read]) -> bool:
+    return len(batch) == _BATCH or sum(read.picture.pixels.nbytes for read in batch) >= _TOGETHER
 
 
 def _numbers(theta: Tensor) -> list[float]:

@@ -12,6 +12,7 @@ from unwarp.errors import DataError, OptionError
 from unwarp.experiments import provenance
 from unwarp.experiments.network_files import Network, load_network
 from unwarp.experiments.records import read_record
+from unwarp.experiments.run_place import run_place
 from unwarp.export import card_path, check_onnx, export_onnx, export_program, write_weights
 from unwarp.models.co_localiser import CoLocaliser
 from unwarp.nn import AbstractSpatialTransformer
@@ -143,7 +144,7 @@ _WRITERS: Mapping[str, Callable[[Network, Path, Path, int], Iterator[tuple[Path,
 def _error(path: Path) -> dict[str, Any] | None:
     """The figures of the run that the checkpoint lies in; nothing where its record is not there."""
     try:
-        record = read_record(path.absolute().parent.parent / "record.json")
+        record = read_record(run_place(path) / "record.json")
     except DataError:
         return None
     return {

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from unwarp._checks import option
 from unwarp.data.augmentation import Augmentation
 from unwarp.data.intake import Fit, Intake
+from unwarp.data.picture_limits import pixel_limit
 from unwarp.errors import OptionError
 from unwarp.experiments.config import TrainingConfig
 from unwarp.experiments.import_path import is_import_path
@@ -50,6 +51,8 @@ class FolderDataConfig:
         _within("data.width", self.width or self.height, 4, 8192)
         _within("data.background", self.background, 0, 1)
         _within("data.batch_size", self.batch_size, 2, 2**20)
+        _within("data.megabytes", self.megabytes, 0, 2**30)
+        pixel_limit(self.megapixels, "data.megapixels")
 
     @property
     def intake(self) -> Intake:
@@ -68,7 +71,8 @@ class FolderModelConfig:
         height: of what the classifier sees; 0 for what the transformer looks at.
         width: of it; 0 for as much as the height, or with it for what the transformer looks at.
         antialias: largest shrink that is filtered; 0 to fit the two sizes, 1 for none.
-        padding: what lies outside of the picture: ``zeros`` or ``border``.
+        padding: what lies outside of the picture: ``zeros``, which is the data's background, ``border``, or
+            ``background``, the median of each picture's own border.
         backbone: ``small_cnn``, or ``pkg.module:function`` that makes a network.
         filters: of the small CNN's first stage.
         localiser: ``conv``, or ``pkg.module:function`` that makes a network of features.
@@ -80,7 +84,7 @@ class FolderModelConfig:
     height: int = 0
     width: int = 0
     antialias: float = 0.0
-    padding: Literal["zeros", "border"] = "zeros"
+    padding: Literal["zeros", "border", "background"] = "zeros"
     backbone: str = "small_cnn"
     filters: int = 32
     localiser: str = "conv"

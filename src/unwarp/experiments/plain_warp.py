@@ -66,8 +66,7 @@ class WarpRequest:
             matrix = _numbers("--affine", self.affine, 6).view(2, 3)
             return Affine(), matrix if self.units == "theta" else _normalised(Affine(), matrix, size, output)
         if self.homography is not None and self.units == "theta":
-            numbers = _numbers("--homography", self.homography, 8, 9)
-            return Projective(), numbers[:8] / (numbers[8] if len(numbers) > 8 else 1)
+            return Projective(), _eight(_numbers("--homography", self.homography, 8, 9))
         if self.homography is not None:
             matrix = _numbers("--homography", self.homography, 9).view(3, 3)
             return Projective(), _normalised(Projective(), matrix, size, output)
@@ -133,6 +132,17 @@ def _normalised(family: Affine | Projective, matrix: Tensor, size: tuple[int, in
     theta = family.from_matrix(from_pixel_matrix(matrix, size, output))
     if not theta.isfinite().all():
         raise OptionError(f"matrix: expected one that can be inverted, got {matrix.tolist()}.")
+    return theta
+
+
+def _eight(numbers: Float[Tensor, "n"]) -> Float[Tensor, "8"]:
+    """Of nine numbers, which mean the same whatever they are multiplied by, the first eight for a ninth of 1."""
+    theta = numbers[:8] / (numbers[8] if len(numbers) > 8 else 1)
+    if not theta.float().isfinite().all():
+        raise OptionError(
+            f"--homography: expected a ninth number that the others can be divided by, got {numbers[-1]:g}. With 0 the "
+            "centre of the result lies at infinity: with --units theta no such matrix can be used."
+        )
     return theta
 
 

@@ -91,7 +91,9 @@ def warp_picture(
     Returns:
         ``(height, width, channels)`` in the dtype of the picture.
     """
-    image = torch.from_numpy(np.ascontiguousarray(picture.pixels).astype(np.float32)).permute(2, 0, 1)[None]
+    # float32 holds every value of 16 bits, but not those of 32.
+    exact = np.float64 if picture.pixels.dtype == np.int32 else np.float32
+    image = torch.from_numpy(np.ascontiguousarray(picture.pixels).astype(exact)).permute(2, 0, 1)[None]
     if picture.alpha:
         image[:, :-1] *= image[:, -1:] / picture.largest
     with torch.no_grad():
@@ -110,7 +112,8 @@ def warp_picture(
     return _in_depth(warped.permute(1, 2, 0).numpy(), picture)
 
 
-def _in_depth(pixels: NDArray[np.float32], picture: Picture) -> NDArray[Any]:
-    if picture.pixels.dtype.kind == "f":
+def _in_depth(pixels: NDArray[np.floating], picture: Picture) -> NDArray[Any]:
+    depth = picture.pixels.dtype
+    if depth.kind == "f":
         return pixels
-    return np.rint(np.nan_to_num(pixels).clip(0, picture.largest)).astype(picture.pixels.dtype)
+    return np.rint(np.nan_to_num(pixels).clip(np.iinfo(depth).min, np.iinfo(depth).max)).astype(depth)

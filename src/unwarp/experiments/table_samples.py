@@ -6,8 +6,8 @@ from unwarp.experiments.build import build_test_batches
 from unwarp.experiments.cell_run import Folders
 from unwarp.experiments.cells import Cell, finished_record
 from unwarp.experiments.picture import straightening_figure
-from unwarp.experiments.run import CHECKPOINTS
 from unwarp.experiments.trained import load_trained
+from unwarp.training.fit import CHECKPOINTS
 from unwarp.training.theta_probe import transformers
 from unwarp.viz import save_png
 

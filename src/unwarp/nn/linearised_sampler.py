@@ -1,13 +1,16 @@
 """Sampling whose gradient looks further than two pixels: linearised multi-sampling (Jiang et al. 2019)."""
 
+import copy
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from unwarp import coordinates, functional
+from unwarp import coordinates, functional, transforms
 from unwarp._typing import Float, Shaped, Size
 from unwarp.errors import OptionError
+from unwarp.functional import FillValue
+from unwarp.kernels import AbstractKernel
 from unwarp.nn.sampler import Sampler
 from unwarp.transforms import AbstractTransform
 
@@ -58,6 +61,31 @@ class LinearisedSampler(nn.Module):
         self.spread = spread
         self.generator = generator
 
+    @property
+    def mode(self) -> str | AbstractKernel:
+        """Of the sampler that gives the values, as all options below."""
+        return self.sampler.mode
+
+    @property
+    def padding_mode(self) -> str:
+        return self.sampler.padding_mode
+
+    @property
+    def fill_value(self) -> FillValue:
+        return self.sampler.fill_value
+
+    @property
+    def align_corners(self) -> bool:
+        return self.sampler.align_corners
+
+    @property
+    def antialias(self) -> bool | float:
+        return self.sampler.antialias
+
+    @property
+    def backend(self) -> str:
+        return self.sampler.backend
+
     def forward(
         self, image: Shaped[Tensor, "batch channels *in"], grid: Float[Tensor, "batch *out D"]
     ) -> Shaped[Tensor, "batch channels *out"]:
@@ -68,18 +96,36 @@ class LinearisedSampler(nn.Module):
         self,
         image: Shaped[Tensor, "batch channels *in"],
         theta: Float[Tensor, "batch *theta"],
-        transform: AbstractTransform,
+        transform: str | AbstractTransform,
         size: Size | None,
     ) -> Shaped[Tensor, "batch channels *size"]:
-        """Warp by a transform; see `unwarp.warp`. One warp of each image."""
-        sampled = self.sampler.warp(image, theta.detach(), transform, size)
+        """Warp by a transform; see `unwarp.warp`."""
+        constant = _constant(transform)
+        sampled = self.sampler.warp(image, theta.detach(), constant, size)
+        if not (torch.is_grad_enabled() and (theta.requires_grad or constant is not transform)):
+            return sampled
+        family = transforms.resolve(transform, image.ndim - 2)
+        batch = sampled.shape[: sampled.ndim - image.ndim + 1]  # (batch,), or (batch, k)
+        if len(batch) == 1:
+            return self._with_plane(sampled, image, self._positions(sampled, theta, family))
+        # The k warps of an image become k images.
+        one_each = theta.expand(*batch, *family.theta_shape).flatten(0, 1)
+        images = image if image.shape[0] == 1 else image.repeat_interleave(batch[1], dim=0)
+        flat = sampled.flatten(0, 1)
+        found = self._with_plane(flat, images, self._positions(flat, one_each, family))
+        return found.reshape(*batch, *found.shape[1:])
+
+    def _positions(
+        self, sampled: Tensor, theta: Float[Tensor, "batch *theta"], family: AbstractTransform
+    ) -> Float[Tensor, "batch *size D"]:
+        """Where the samples of a warp lie in the input."""
         points = functional.make_grid(
             sampled.shape[2:],
-            align_corners=self.sampler.align_corners,
+            align_corners=self.align_corners,
             dtype=coordinates.point_dtype(theta),
             device=theta.device,
         )
-        return self._with_plane(sampled, image, transform(theta, points))
+        return family(theta, points)
 
     def _with_plane(self, sampled: Tensor, image: Tensor, grid: Float[Tensor, "batch *out D"]) -> Tensor:
         """The samples, with the slope of the plane as their only gradient with respect to the grid."""
@@ -94,7 +140,7 @@ class LinearisedSampler(nn.Module):
     def _fit(self, image: Tensor, grid: Tensor) -> Float[Tensor, "batch channels *out D"]:
         """Slope of the plane in normalised coordinates: (sum e e^T)^-1 sum e (V(x + e) - V(x)), in pixels."""
         ndim = grid.shape[-1]
-        extents = coordinates.half_extents(image.shape[2:], align_corners=self.sampler.align_corners)
+        extents = coordinates.half_extents(image.shape[2:], align_corners=self.align_corners)
         scale = coordinates.vector(extents, like=grid)
         centre = self.sampler(image, grid)
         normal = _RIDGE * self.spread**2 * torch.eye(ndim, dtype=grid.dtype, device=grid.device)
@@ -111,3 +157,10 @@ class LinearisedSampler(nn.Module):
 
     def extra_repr(self) -> str:
         return f"samples={self.samples}, spread={self.spread}"
+
+
+def _constant(transform: str | AbstractTransform) -> str | AbstractTransform:
+    """The transform without a gradient of its own: that of its parameters, as that of theta, is the plane's."""
+    if isinstance(transform, str) or not any(parameter.requires_grad for parameter in transform.parameters()):
+        return transform
+    return copy.deepcopy(transform, {id(parameter): parameter.detach() for parameter in transform.parameters()})

@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 from unwarp import _checks, coordinates
 from unwarp._typing import Float
-from unwarp.errors import ShapeError
+from unwarp.errors import OptionError, ShapeError
 
 
 def features_of(localiser: nn.Module, x: Tensor, expected: int) -> Float[Tensor, "batch features"]:
@@ -36,6 +36,15 @@ def regress(
     return flat.reshape(*features.shape[:-1], *shape)
 
 
-def width_of(localiser: nn.Module, features: int | None) -> int | None:
-    """Number of features of a localiser: as given, else as it says itself, else not known yet."""
+def width_of(localiser: object, features: int | None) -> int | None:
+    """Number of features of a localiser: as given, else as it says itself, else not known yet.
+
+    Raises:
+        OptionError: the localiser is no network, for example the class of one.
+    """
+    if isinstance(localiser, type):
+        name = localiser.__name__
+        raise OptionError(f"localiser: expected a network, got the class {name}. Use an object of it: {name}(...).")
+    if not callable(localiser):
+        raise OptionError(f"localiser: expected a network, got {localiser!r}. Use for example ConvLocaliser(...).")
     return getattr(localiser, "out_features", None) if features is None else _checks.count("features", features)

@@ -32,7 +32,9 @@ class ConvLocaliser(nn.Module):
         negative_slope: of the leaky rectifiers; 0 for plain ones.
 
     Raises:
+        OptionError: a count is not positive.
         ShapeError: the size is too small for the convolutions, or the input is not what the localiser was made for.
+        DtypeError: the input is not floating-point.
 
     Examples:
         >>> ConvLocaliser(1, (28, 28))(torch.rand(2, 1, 28, 28)).shape
@@ -52,6 +54,8 @@ class ConvLocaliser(nn.Module):
     ) -> None:
         super().__init__()
         _checks.option("ndim", ndim, (1, 2, 3))
+        channels, filters = _checks.count("channels", channels), _checks.count("filters", filters)
+        kernel_size, hidden = _checks.count("kernel_size", kernel_size), _checks.count("hidden", hidden)
         conv, max_pool, average_pool = _CONV[ndim - 1], _MAX_POOL[ndim - 1], _AVERAGE_POOL[ndim - 1]
         self.convolutions = nn.Sequential(
             average_pool(2),
@@ -72,6 +76,7 @@ class ConvLocaliser(nn.Module):
         return self.dense(self.convolutions(x))
 
     def _check(self, x: Tensor) -> None:
+        _checks.floating("image", x)
         if x.ndim != self.ndim + 2 or x.shape[1] != self.channels:
             raise ShapeError(
                 f"image: expected (batch, {self.channels}, *size) with {self.ndim} spatial dimensions, "
@@ -94,6 +99,11 @@ class DenseLocaliser(nn.Module):
         widths: units of each layer; the last is the number of features.
         negative_slope: of the leaky rectifiers, as in `ConvLocaliser`; 0 for plain ones.
 
+    Raises:
+        OptionError: a count is not positive, or there are no widths.
+        ShapeError: the input is not what the localiser was made for.
+        DtypeError: the input is not floating-point.
+
     Examples:
         >>> DenseLocaliser(784)(torch.rand(2, 1, 28, 28)).shape
         torch.Size([2, 32])
@@ -110,15 +120,26 @@ class DenseLocaliser(nn.Module):
         if not widths:
             raise OptionError("widths: expected the units of at least one layer, got none. Use widths=(32, 32, 32).")
         layers: list[nn.Module] = [nn.Flatten()]
-        previous = inputs
-        for width in widths:
+        previous = None if inputs is None else _checks.count("inputs", inputs)
+        for width in [_checks.count("widths", width) for width in widths]:
             layers += [_linear(previous, width), nn.LeakyReLU(negative_slope)]
             previous = width
         self.layers = nn.Sequential(*layers)
-        self.out_features = widths[-1]
+        self.out_features = int(widths[-1])
 
     def forward(self, x: Float[Tensor, "batch *in"]) -> Float[Tensor, "batch features"]:
+        self._check(x)
         return self.layers(x)
+
+    def _check(self, x: Tensor) -> None:
+        _checks.floating("image", x)
+        expected = cast("nn.Linear", self.layers[1]).in_features
+        if x.ndim < 2 or expected not in (0, math.prod(x.shape[1:])):  # 0: a lazy layer, as in `ConvLocaliser`
+            raise ShapeError(
+                f"image: expected (batch, *in){f' of {expected} numbers an image' if expected else ''}, got "
+                f"{tuple(x.shape)}. Use inputs of the size that the localiser was made for, or DenseLocaliser() to "
+                "find it at the first call."
+            )
 
 
 def _linear(inputs: int | None, outputs: int) -> nn.Linear:

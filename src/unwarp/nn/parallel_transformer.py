@@ -96,7 +96,8 @@ class _Branch(nn.Module):
 
 
 def _is_network(localiser: nn.Module | Sequence[nn.Module]) -> bool:
-    return isinstance(localiser, nn.Module) and not isinstance(localiser, nn.ModuleList)
+    # A class counts as one, to be refused where its features are asked for.
+    return isinstance(localiser, type | nn.Module) and not isinstance(localiser, nn.ModuleList)
 
 
 def _agreed_count(count: int | None, localisers: int | None, tiles: Sequence[int] | None) -> int:

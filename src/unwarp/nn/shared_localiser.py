@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from unwarp._typing import Float
-from unwarp.errors import OptionError
+from unwarp.errors import OptionError, UnsupportedError
 
 
 class SharedLocaliser(nn.Module):
@@ -14,7 +14,9 @@ class SharedLocaliser(nn.Module):
     gives it deep features that are trained anyway (Finnveden, Jansson & Lindeberg 2020).
 
     The shared layers stay the classifier's: they are not in this module's parameters, state dict or optimiser group,
-    follow its ``.to()`` and ``.train()``, and run twice, on the input and on what it was warped to.
+    follow its ``.to()`` and ``.train()``, and run twice, on the input and on what it was warped to. Train on several
+    devices by `torch.nn.parallel.DistributedDataParallel` or Lightning: replicas of `torch.nn.DataParallel` would share
+    the layers of the first device.
 
     Args:
         layers: the shared layers, part of the network that the transformer stands in.
@@ -22,8 +24,12 @@ class SharedLocaliser(nn.Module):
         gradient_scale: factor on the gradient that theta sends into the shared layers: 1 trains them for both ends, 0
             for the classifier alone.
 
+    Attributes:
+        layers: the shared layers.
+
     Raises:
         OptionError: the factor is negative or not finite.
+        UnsupportedError: at the call, in a replica of `torch.nn.DataParallel`.
 
     Examples:
         >>> layers = nn.Sequential(nn.Conv2d(1, 8, 5), nn.ReLU(), nn.MaxPool2d(4), nn.Flatten(), nn.Linear(288, 32))
@@ -44,10 +50,19 @@ class SharedLocaliser(nn.Module):
         self.head = nn.Identity() if head is None else head
         self.gradient_scale = gradient_scale
 
+    @property
+    def layers(self) -> nn.Module:
+        return self._layers[0]
+
     def forward(self, x: Float[Tensor, "batch channels *in"]) -> Tensor:
-        found: Tensor = self._layers[0](x)
+        if getattr(self, "_is_replica", False):  # set by torch.nn.DataParallel, which renews submodules alone
+            raise UnsupportedError(
+                "SharedLocaliser: expected the network itself, got a replica of torch.nn.DataParallel, whose shared "
+                "layers are on the first device. Use torch.nn.parallel.DistributedDataParallel, or Lightning."
+            )
+        found: Tensor = self.layers(x)
         kept = found.detach()
         return self.head(kept + self.gradient_scale * (found - kept))  # the same values, the gradient scaled
 
     def extra_repr(self) -> str:
-        return f"layers={type(self._layers[0]).__name__}, gradient_scale={self.gradient_scale}"
+        return f"layers={type(self.layers).__name__}, gradient_scale={self.gradient_scale}"

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -28,7 +28,8 @@ class ThetaPenalty:
     """A weighted sum of regularisers over the transformers of a network: one more term of the loss.
 
     It keeps the theta that each transformer predicted in the last forward pass with gradients, wherever in the network
-    it stands, and gives the penalty of all of them when it is called.
+    it stands, and gives the penalty of all of them when it is called. A copy of the network, or of the penalty, begins
+    without any theta.
 
     Args:
         model: a network with any number of spatial transformers.
@@ -71,6 +72,11 @@ class ThetaPenalty:
         ]
         self._last.clear()
         return torch.stack(terms).sum()
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The network's hooks hold this object, so that a copy of the network copies it too; a theta with a graph behind
+        # it can neither be copied nor pickled.
+        return {**self.__dict__, "_last": {}}
 
     def _watch(self, place: str, transformer: AbstractSpatialTransformer) -> None:
         if "bending" in self._weights:

@@ -1,13 +1,14 @@
 """One call from a transformer and images to a picture of what it does."""
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from unwarp._typing import Float
-from unwarp.nn import AbstractSpatialTransformer
+from unwarp.nn import AbstractSpatialTransformer, SharedLocaliser
 from unwarp.viz.animation import theta_frames
 from unwarp.viz.panels import transformer_figure
 
@@ -26,6 +27,8 @@ def show_transformer(
 ) -> "Figure":
     """Run a transformer and draw its inputs with the region it samples, each beside the output.
 
+    It runs in eval mode, without dropout and with the statistics that it has, and is left in the modes that it had.
+
     Args:
         transformer: any transformer of `unwarp.nn`, for images.
         images: what it takes, in grey or RGB, 0..1.
@@ -38,7 +41,7 @@ def show_transformer(
         >>> from unwarp.nn import DenseLocaliser, SpatialTransformer
         >>> figure = show_transformer(SpatialTransformer(DenseLocaliser(64)), torch.rand(2, 1, 8, 8))
     """
-    with torch.no_grad():
+    with torch.no_grad(), _in_eval_mode(transformer):
         theta = transformer.localise(images)
         outputs = transformer.sampler.warp(images, theta, transformer.transform, transformer.size)
     return transformer_figure(
@@ -83,3 +86,19 @@ def transformer_frames(
         cells=cells,
         align_corners=transformer.sampler.align_corners,
     )
+
+
+@contextmanager
+def _in_eval_mode(transformer: nn.Module) -> Generator[None, None, None]:
+    """Every module that the transformer runs in eval mode; afterwards each in its own."""
+    # A classifier's layers that a localiser borrows are not among the transformer's modules.
+    borrowed = [module.layers for module in transformer.modules() if isinstance(module, SharedLocaliser)]
+    networks = [transformer, *borrowed]
+    modes = {module: module.training for network in networks for module in network.modules()}
+    for network in networks:
+        network.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes.items():
+            module.training = training
