@@ -120,9 +120,8 @@ class Bounded(AbstractWrapper):
             self.lowest, self.highest = (values.to(self.lowest.dtype) for values in self._ranges())
 
     def _ranges(self) -> tuple[Tensor, Tensor]:
-        ranges = [_range(kind, self.limits.get(kind)) for kind in self.parameter_kinds]
-        lowest, highest = torch.tensor(ranges).unbind(-1)
-        return lowest.reshape(self.theta_shape), highest.reshape(self.theta_shape)
+        lowest, highest = zip(*(_range(kind, self.limits.get(kind)) for kind in self.parameter_kinds), strict=True)
+        return torch.tensor(lowest).reshape(self.theta_shape), torch.tensor(highest).reshape(self.theta_shape)
 
     def extra_repr(self) -> str:
         return ", ".join(f"{kind}={limit}" for kind, limit in self.limits.items())
