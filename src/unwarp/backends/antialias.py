@@ -23,6 +23,7 @@ from torch.utils.checkpoint import checkpoint  # pyright: ignore[reportUnknownVa
 from unwarp import padding
 from unwarp._typing import Float, Integer, Shaped
 from unwarp.backends.base import Sampling
+from unwarp.backends.padded_rows import PaddedRows
 from unwarp.backends.stretch import inverse, stretch
 from unwarp.backends.taps import blend_taps
 from unwarp.errors import UnsupportedError
@@ -105,7 +106,7 @@ def _blend_stretched(
     parts: list[tuple[Tensor, Tensor]] = []
     order: list[Tensor] = []
     for rows, box in _groups(counts, sampling, limit, ndim):
-        table = _Table(source, box[0], sampling)
+        table = PaddedRows(source, box[0], sampling)
         for chunk in _chunks(rows, box):
             alone = chunk.shape[0] == centre.shape[0]
             parts.append(_evaluate(footprint.select(chunk), box, table, sampling.kernel, alone=alone))
@@ -158,57 +159,8 @@ def _unknown_size() -> UnsupportedError:
     )
 
 
-class _Table:
-    """The padded source as rows of pixels along x, long enough for every run to be contiguous.
-
-    Rows are those of all images, and with ``zeros`` one row of zeros at the end.
-    """
-
-    def __init__(self, source: Tensor, run: int, sampling: Sampling) -> None:
-        self.size = source.shape[2:]
-        self._mode: padding.PaddingMode = sampling.padding
-        self._aligned = sampling.align_corners
-        n = self.size[-1]
-        self._period = period = padding.period(n, self._mode, align_corners=self._aligned)
-        self._before = 0 if period else run
-        left = self._beyond(source, -self._before, 0)
-        right = self._beyond(source, n, (period or n) + run)
-        rows = torch.cat([left, source, right], dim=-1).movedim(1, 0)
-        self.width = rows.shape[-1]
-        blank = (0, self.width if self._mode == "zeros" else 0)
-        self.values = torch.nn.functional.pad(rows.flatten(1), blank)
-        self._blank = math.prod(self.size[:-1]) * source.shape[0]
-
-    def row(self, image: Tensor, outer: Sequence[Tensor]) -> Tensor:
-        """Number of the row at an index along each axis but x, in y, z order; indices may be any."""
-        row = image
-        for index, n in zip(reversed(outer), self.size[:-1], strict=True):
-            row = row * n + self._map(index, n)
-        if self._mode != "zeros":
-            return row
-        outside = [~padding.inside_taps(index, n) for index, n in zip(reversed(outer), self.size[:-1], strict=True)]
-        for mask in outside:
-            row = torch.where(mask, self._blank, row)
-        return row
-
-    def column(self, first: Tensor) -> Tensor:
-        """Where in a row the run starts whose first pixel has the given index along x."""
-        if self._period:
-            return torch.remainder(first, self._period)
-        return first.clamp(-self._before, self.size[-1]) + self._before
-
-    def _beyond(self, source: Tensor, start: int, end: int) -> Tensor:
-        """What stands for the pixels ``start..end - 1`` along x, all of them outside of the image."""
-        index = torch.arange(start, end, device=source.device)
-        beyond = source.index_select(-1, self._map(index, source.shape[-1]))
-        return torch.zeros_like(beyond) if self._mode == "zeros" else beyond
-
-    def _map(self, index: Tensor, n: int) -> Tensor:
-        return padding.map_index(index, n, self._mode, align_corners=self._aligned)
-
-
 def _evaluate(
-    footprint: _Footprint, box: Sequence[int], table: _Table, kernel: AbstractKernel, *, alone: bool
+    footprint: _Footprint, box: Sequence[int], table: PaddedRows, kernel: AbstractKernel, *, alone: bool
 ) -> tuple[Shaped[Tensor, "channels samples"], Float[Tensor, "samples"]]:
     """The blend of one group; recomputed in the backward pass where there is more than one, to bound the memory."""
     if alone or not torch.is_grad_enabled() or not _hooks_allowed():
@@ -234,7 +186,7 @@ class _HeldKernel(nn.Module):
         self.kernel = kernel
 
     def forward(
-        self, footprint: _Footprint, box: Sequence[int], table: _Table, values: Tensor
+        self, footprint: _Footprint, box: Sequence[int], table: PaddedRows, values: Tensor
     ) -> tuple[Tensor, Tensor]:
         return _blend(footprint, box, table, values, self.kernel)
 
@@ -249,7 +201,7 @@ def _hooks_allowed() -> bool:
 
 
 def _blend(
-    footprint: _Footprint, box: Sequence[int], table: _Table, values: Tensor, kernel: AbstractKernel
+    footprint: _Footprint, box: Sequence[int], table: PaddedRows, values: Tensor, kernel: AbstractKernel
 ) -> tuple[Tensor, Tensor]:
     """``values`` is the table's, as an argument of its own for the checkpoint."""
     outer, offsets = _outer_axes(footprint, box)
