@@ -48,6 +48,8 @@ def test_paths_are_printed_as_they_are_and_on_one_line(train):
 )
 def test_the_next_step_is_one_that_the_network_can_take(model, pictures, command):
     assert next_step(Path("best.ckpt"), model, pictures=pictures) == f"next: unwarp {command} best.ckpt"
+    odd = next_step(Path("a run/best.ckpt"), model, pictures=pictures)
+    assert odd == f"next: unwarp {command} 'a run/best.ckpt'"
 
 
 def test_settings_change_the_run(train):

@@ -1,5 +1,6 @@
 """What a user does after a training."""
 
+import shlex
 from pathlib import Path
 
 from torch import nn
@@ -18,4 +19,4 @@ def next_step(checkpoint: Path, model: nn.Module, *, pictures: bool = True) -> s
     from unwarp.training.theta_probe import transformers
 
     command = "figure" if pictures and transformers(model) else "evaluate"
-    return f"next: unwarp {command} {checkpoint}"
+    return f"next: unwarp {command} {shlex.quote(str(checkpoint))}"
