@@ -132,6 +132,7 @@ def test_the_background_goes_on_where_the_transformer_looks_outside():
     sampler = built("model.padding=background")[0].transformer.sampler
     assert (sampler.padding_mode, sampler.fill_value) == ("fill", "background")
     assert built()[0].transformer.sampler.padding_mode == "zeros"
+    assert built("data.background=1.0", "model.padding=zeros")[0].transformer.sampler.padding_mode == "zeros"
 
 
 class Integers(torch.nn.Module):
@@ -152,3 +153,12 @@ def test_networks_of_others_that_do_not_fit_are_named():
         built(f"model.backbone={__name__}:counting")
     with pytest.raises(OptionError, match="called with some of classes, channels, size, by name, got: .*depth"):
         built(f"model.backbone={__name__}:demanding")
+
+
+def failing(channels, classes):
+    return CNN((channels, channels), width=None + classes)
+
+
+def test_a_fault_within_the_network_of_others_stays_what_it_is():
+    with pytest.raises(TypeError, match="unsupported operand"):
+        built(f"model.backbone={__name__}:failing")

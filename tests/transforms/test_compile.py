@@ -188,3 +188,26 @@ def test_a_compiled_warp_within_forward_mode_keeps_the_tangent():
             found.append(forward_ad.unpack_dual(function(dual)).tangent)
     assert found[0].abs().max() > 0.01
     assert_matches(found[0], found[1], "rearranged")
+
+
+def test_splines_alike_share_a_graph():
+    """Loading weights, moving and copying compile nothing anew as long as the control points are the same."""
+    compiled = []
+
+    def counting(graph, _):
+        compiled.append(graph)
+        return graph.forward
+
+    transform = ThinPlateSpline((3, 3))
+    source, theta = image((6, 6)), theta_near_identity(transform, dtype=torch.float32)
+    run = torch.compile(lambda one: unwarp.warp(source, theta, one), backend=counting, fullgraph=True)
+    expected = run(transform)
+    for _ in range(10):
+        transform.load_state_dict(transform.state_dict())
+        transform.to("cpu")
+        assert_same(run(transform), expected)
+        assert_same(run(copy.deepcopy(transform)), expected)
+        assert_same(run(ThinPlateSpline((3, 3))), expected)
+    assert len(compiled) == 1
+    run(ThinPlateSpline((3, 3), regularisation=0.1))
+    assert len(compiled) == 2

@@ -207,6 +207,10 @@ def test_the_weights_of_another_lattice_are_refused(family):
     with pytest.raises(ShapeError, match=r"a lattice of \(5, 3\)"):
         family((5, 3)).load_state_dict(family((3, 5)).state_dict())
     family((5, 3)).load_state_dict(family((5, 3)).bfloat16().state_dict())
+    with torch.device("meta"):
+        empty = family((5, 3))
+    with pytest.warns(UserWarning, match="no-op"):  # torch's own: there is nothing to load into
+        empty.load_state_dict(family((5, 3)).state_dict())
 
 
 @pytest.mark.parametrize("family", [ThinPlateSpline, BSpline, PiecewiseAffine, Diffeomorphic, LearnedBasis, Bounded])

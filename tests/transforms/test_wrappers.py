@@ -150,3 +150,6 @@ def test_bounded_velocities_have_an_inverse():
     assert_matches(family.double()(theta, there)[0], points, "rearranged")
     with pytest.raises(UnsupportedError, match=r"Bounded\.inverse"):
         Bounded(Affine()).inverse(Affine().identity()[None])
+    twice = Bounded(Compose(Diffeomorphic(), Diffeomorphic()))
+    with pytest.raises(UnsupportedError, match=r"Compose\.inverse"):
+        twice.inverse(twice.identity()[None])

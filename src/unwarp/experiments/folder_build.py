@@ -106,9 +106,9 @@ def _padding(config: FolderConfig) -> dict[str, Any]:
     """What the transformer sees outside of a picture: there the background goes on, too."""
     if config.model.padding == "background":
         return {"padding_mode": "fill", "fill_value": "background"}
-    if config.model.padding == "zeros" and config.data.background:
+    if config.model.padding == "fill" and config.data.background:
         return {"padding_mode": "fill", "fill_value": config.data.background}
-    return {"padding_mode": config.model.padding}
+    return {"padding_mode": "zeros" if config.model.padding == "fill" else config.model.padding}
 
 
 def _features(localiser: nn.Module, config: FolderConfig, size: tuple[int, int]) -> int:

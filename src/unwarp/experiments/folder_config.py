@@ -71,7 +71,7 @@ class FolderModelConfig:
         height: of what the classifier sees; 0 for what the transformer looks at.
         width: of it; 0 for as much as the height, or with it for what the transformer looks at.
         antialias: largest shrink that is filtered; 0 to fit the two sizes, 1 for none.
-        padding: what lies outside of the picture: ``zeros``, which is the data's background, ``border``, or
+        padding: what lies outside of the picture: ``fill``, the data's background, ``zeros``, ``border``, or
             ``background``, the median of each picture's own border.
         backbone: ``small_cnn``, or ``pkg.module:function`` that makes a network.
         filters: of the small CNN's first stage.
@@ -84,7 +84,7 @@ class FolderModelConfig:
     height: int = 0
     width: int = 0
     antialias: float = 0.0
-    padding: Literal["zeros", "border", "background"] = "zeros"
+    padding: Literal["fill", "zeros", "border", "background"] = "fill"
     backbone: str = "small_cnn"
     filters: int = 32
     localiser: str = "conv"

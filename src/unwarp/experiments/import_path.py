@@ -46,12 +46,14 @@ def build_by_path(key: str, path: str, offered: Mapping[str, Any]) -> nn.Module:
         OptionError: the module or function is not there, or what it makes is no module.
     """
     function = _load(key, path)
+    wanted = _wanted(function, offered)
     try:
-        network = function(**_wanted(function, offered))
+        inspect.signature(function).bind(**wanted)
     except TypeError as error:
         raise OptionError(
             f"{key}: expected {path} to be called with some of {', '.join(offered)}, by name, got: {error}."
         ) from error
+    network = function(**wanted)
     if not isinstance(network, nn.Module):
         raise OptionError(f"{key}: expected {path} to return a torch.nn.Module, got {type(network).__name__}.")
     return network

@@ -115,10 +115,19 @@ class ThetaLog:
         """Rows of pictures that are there, by the picture; the last of two rows of one picture counts."""
         with self.path.open(newline="", encoding="utf-8") as file:
             header, *rows = [*csv.reader(file)] or [[]]
-        complete = [row for row in rows if len(row) == len(self._header) and all(map(str.isdecimal, row[_SIZES]))]
+        complete = [row for row in rows if len(row) == len(self._header) and _is_whole(row)]
         if header != self._header or any(row[_FIXED.index("network")] != self._network for row in complete):
             raise OptionError(
                 f"out: {self.path} is a table of another network, or of an earlier unwarp. Choose another folder, or "
                 "replace it by --force."
             )
         return {self._place(row[0]): row for row in complete if self._place(row[1]).is_file()}
+
+
+def _is_whole(row: list[str]) -> bool:
+    """Whether every number of a row can be read: the last row of an interrupted run may have been cut."""
+    try:
+        list(map(float, row[len(_FIXED) :]))
+    except ValueError:
+        return False
+    return all(map(str.isdecimal, row[_SIZES]))

@@ -103,7 +103,8 @@ class Bounded(AbstractWrapper):
             UnsupportedError: of other families, whose inverse maps may lie beyond the limits. ``Inverse(Bounded(...))``
                 has them where the family is given by a matrix.
         """
-        return -theta if set(self.parameter_kinds) == {"velocity"} else super().inverse(theta)
+        # Not a composition: it refuses, since its inverse is not the opposite velocity.
+        return self.transform.inverse(theta) if set(self.parameter_kinds) == {"velocity"} else super().inverse(theta)
 
     def reduced(self, theta: Tensor) -> tuple[AbstractTransform, Tensor]:
         return self.transform.reduced(self.bound(theta))

@@ -2,9 +2,9 @@
 
 import itertools
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, Self, cast
-from weakref import WeakValueDictionary
+from weakref import WeakSet
 
 import torch
 from torch import Tensor, nn
@@ -24,9 +24,10 @@ _ALIGNED = 16
 _ROUNDED = 0.01
 """How far control points in half precision may be from where they belong."""
 
-_VERSIONS = itertools.count()
-_SPLINES: WeakValueDictionary[int, "AbstractSpline"] = WeakValueDictionary()
-"""Each spline by a number that it gets anew with its control points."""
+_NUMBERS = itertools.count()
+_VERSIONS: dict[tuple[type, Hashable, tuple[float, ...]], int] = {}
+_SPLINES: "dict[int, WeakSet[AbstractSpline]]" = {}
+"""Splines by a number that all those with the same basis share, and that changes with the control points."""
 
 
 class AbstractSpline(AbstractDisplacement):
@@ -117,8 +118,7 @@ class AbstractSpline(AbstractDisplacement):
     def control_changed(self) -> None:
         """Called whenever the buffer `control` has a new value; drops all that was derived from the old one."""
         self._grid_bases.clear()
-        self._version = next(_VERSIONS)
-        _SPLINES[self._version] = self
+        self._register()
 
     def control_loaded(self) -> None:
         """Called when the buffer `control` was read from a file."""
@@ -136,8 +136,22 @@ class AbstractSpline(AbstractDisplacement):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
-        self._version = next(_VERSIONS)
-        _SPLINES[self._version] = self
+        self._register()
+
+    def basis_options(self) -> Hashable:
+        """What the basis depends on beside the class and the control points; splines alike share compiled graphs."""
+        return ()
+
+    def _register(self) -> None:
+        """Give the spline the number of all those with the same basis."""
+        number, known = next(_NUMBERS), type(self).__module__.startswith("unwarp.")
+        if known and not self.control.is_meta and _outlives_the_call(self.control):
+            points = cast("list[float]", self.control.detach().flatten().tolist())
+            number = _VERSIONS.setdefault((type(self), self.basis_options(), tuple(points)), number)
+        earlier = _SPLINES.get(self.__dict__.get("_version", number), WeakSet())
+        earlier.discard(self)
+        self._version = number
+        _SPLINES.setdefault(number, WeakSet()).add(self)
 
 
 class AbstractLattice(AbstractSpline):
@@ -155,9 +169,13 @@ class AbstractLattice(AbstractSpline):
         self.counts = counts("control", (4,) * ndim if control is None else control, ndim, least=2)
         super().__init__(control_points(self.counts, ndim), ndim)
 
+    def basis_options(self) -> Hashable:
+        return self.counts
+
     def control_loaded(self) -> None:
         expected = coordinates.corner_grid(self.counts, dtype=torch.float64).to(self.control.device)
-        if not torch.allclose(self.control.to(torch.float64), expected, atol=_ROUNDED):
+        known = not self.control.is_meta and _outlives_the_call(self.control)
+        if known and not torch.allclose(self.control.to(torch.float64), expected, atol=_ROUNDED):
             raise ShapeError(
                 f"control: expected the points of a lattice of {self.counts}, as this transform has, got another one's "
                 f"with the weights. Make the transform with the counts that they were saved with."
@@ -179,7 +197,8 @@ def _constant_grid_basis(
     version: int, size: tuple[int, ...], align_corners: bool, dtype: torch.dtype, device: torch.device
 ) -> Tensor:
     """What a compiled graph keeps: `version` names the spline, with the control points that it has now."""
-    return _SPLINES[version].kept_grid_basis(size, align_corners, dtype, device)
+    alike = next(one for one in _SPLINES[version] if one._version == version)  # pyright: ignore[reportPrivateUsage]
+    return alike.kept_grid_basis(size, align_corners, dtype, device)
 
 
 # What torch.compiler.assume_constant_result does, which would load the compiler, two seconds' worth, at import.
@@ -189,7 +208,10 @@ _constant_grid_basis._dynamo_marked_constant = True  # pyright: ignore[reportFun
 def _drop_oldest(bases: OrderedDict[tuple[Any, ...], Tensor]) -> None:
     """Keep a few bases, and of large ones the last alone."""
     while len(bases) > _KEPT_SIZES or (len(bases) > 1 and _bytes(bases) > _KEPT_BYTES):
-        bases.popitem(last=False)
+        try:
+            bases.popitem(last=False)
+        except KeyError:  # another thread was faster
+            return
 
 
 def _bytes(bases: OrderedDict[tuple[Any, ...], Tensor]) -> int:

@@ -1,6 +1,6 @@
 """Thin-plate splines: the smoothest map through given control points (Bookstein 1989)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 
 import torch
 from torch import Tensor
@@ -64,6 +64,9 @@ class ThinPlateSpline(AbstractSpline):
         # phi(r) = r is conditionally negative definite, the other two are conditionally positive definite.
         energy = (-1.0 if self.ndim == 3 else 1.0) * (moved * bent).sum((-2, -1))
         return energy.to(coordinates.point_dtype(theta))
+
+    def basis_options(self) -> Hashable:
+        return self._regularisation
 
     def control_changed(self) -> None:
         super().control_changed()
