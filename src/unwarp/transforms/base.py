@@ -40,6 +40,7 @@ class AbstractTransform(nn.Module):
             expected = " or ".join(map(str, self.dimensions))
             raise OptionError(f"ndim: expected {expected} for {type(self).__name__}, got {ndim!r}.")
         self.ndim = ndim
+        self.register_load_state_dict_post_hook(_weights_loaded)
 
     @property
     @abstractmethod
@@ -135,6 +136,9 @@ class AbstractTransform(nn.Module):
         """What each entry of the flattened theta stands for; positions and displacements are shifts."""
         return ("shift",) * math.prod(self.theta_shape)
 
+    def weights_loaded(self) -> None:
+        """Called after `load_state_dict`, to derive anew what follows from the weights or is in no file of them."""
+
     def extra_repr(self) -> str:
         return f"ndim={self.ndim}"
 
@@ -146,6 +150,12 @@ class AbstractTransform(nn.Module):
                 f"theta: expected (*batch, {expected}) for {type(self).__name__}, got {tuple(theta.shape)}."
             )
         return theta.shape[: theta.ndim - rank]
+
+
+def _weights_loaded(module: nn.Module, incompatible: object) -> None:
+    del incompatible
+    if isinstance(module, AbstractTransform):
+        module.weights_loaded()
 
 
 class AbstractMatrixTransform(AbstractTransform):

@@ -3,7 +3,7 @@
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from unwarp import coordinates
 from unwarp._checks import nearest_names
@@ -68,7 +68,6 @@ class Bounded(AbstractWrapper):
         lowest, highest = self._ranges()
         self.register_buffer("lowest", lowest, persistent=False)
         self.register_buffer("highest", highest, persistent=False)
-        self.register_load_state_dict_post_hook(_loaded)
 
     @property
     def theta_shape(self) -> tuple[int, ...]:
@@ -115,8 +114,8 @@ class Bounded(AbstractWrapper):
     def wrapped_displacement(self, theta: Tensor, points: Tensor) -> Tensor:
         return displacement(self.transform, self.bound(theta), points)
 
-    def restore_constants(self) -> None:
-        """Set what depends on the options alone, which no file of weights holds."""
+    def weights_loaded(self) -> None:
+        # In no file, since they follow from the options; a module made on the meta device has no values for them.
         with torch.device("cpu" if self.lowest.is_meta else self.lowest.device):
             self.lowest, self.highest = (values.to(self.lowest.dtype) for values in self._ranges())
 
@@ -126,13 +125,6 @@ class Bounded(AbstractWrapper):
 
     def extra_repr(self) -> str:
         return ", ".join(f"{kind}={limit}" for kind, limit in self.limits.items())
-
-
-def _loaded(module: nn.Module, incompatible: object) -> None:
-    """A module that was made on the meta device gets its values from the file, and these from nowhere else."""
-    del incompatible
-    if isinstance(module, Bounded):
-        module.restore_constants()
 
 
 def _check(limits: dict[str, float], transform: AbstractTransform) -> None:

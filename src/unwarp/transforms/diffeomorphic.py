@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from unwarp import coordinates
 from unwarp._checks import count, counts
@@ -70,7 +70,6 @@ class Diffeomorphic(AbstractDisplacement):
         device, dtype = torch.get_default_device(), torch.get_default_dtype()
         self.register_buffer("basis_vectors", basis.to(device, dtype))
         self.register_buffer("ring", self._ring().to(device, dtype), persistent=False)
-        self.register_load_state_dict_post_hook(_loaded)
 
     @property
     def theta_shape(self) -> tuple[int, ...]:
@@ -105,18 +104,11 @@ class Diffeomorphic(AbstractDisplacement):
         with torch.device("cpu"):
             return ring_weights(self.boxes)
 
-    def restore_constants(self) -> None:
-        """Set what depends on the options alone, which no file of weights holds."""
+    def weights_loaded(self) -> None:
+        # In no file, since it follows from the options; a module made on the meta device has no values for it.
         self.ring = self._ring().to(self.basis_vectors)
 
     def _node_velocities(self, theta: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch nodes D"]:
         nodes = len(self.basis_vectors) // self.ndim
         inner = coordinates.matmul(theta, self.basis_vectors.to(theta).mT)
         return coordinates.matmul(self.ring.to(theta), inner.reshape(*theta.shape[:-1], nodes, self.ndim))
-
-
-def _loaded(module: nn.Module, incompatible: object) -> None:
-    """A module that was made on the meta device gets its values from the file, and these from nowhere else."""
-    del incompatible
-    if isinstance(module, Diffeomorphic):
-        module.restore_constants()

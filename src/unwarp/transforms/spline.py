@@ -7,7 +7,7 @@ from typing import Any, Self, cast
 from weakref import WeakSet
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from unwarp import coordinates
 from unwarp._checks import counts
@@ -43,11 +43,7 @@ class AbstractSpline(AbstractDisplacement):
         super().__init__(ndim)
         self.register_buffer("control", control)
         self._grid_bases: OrderedDict[tuple[Any, ...], Tensor] = OrderedDict()
-        self.register_load_state_dict_post_hook(_control_loaded)
         self.control_changed()
-        # Only now: what a spline is solved with needs values, which the meta device has none of.
-        if control.device.type == "cpu":
-            self.control = control.to(torch.get_default_device())
 
     @property
     def theta_shape(self) -> tuple[int, ...]:
@@ -120,8 +116,7 @@ class AbstractSpline(AbstractDisplacement):
         self._grid_bases.clear()
         self._register()
 
-    def control_loaded(self) -> None:
-        """Called when the buffer `control` was read from a file."""
+    def weights_loaded(self) -> None:
         self.control_changed()
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
@@ -172,7 +167,7 @@ class AbstractLattice(AbstractSpline):
     def basis_options(self) -> Hashable:
         return self.counts
 
-    def control_loaded(self) -> None:
+    def weights_loaded(self) -> None:
         expected = coordinates.corner_grid(self.counts, dtype=torch.float64).to(self.control.device)
         known = not self.control.is_meta and _outlives_the_call(self.control)
         if known and not torch.allclose(self.control.to(torch.float64), expected, atol=_ROUNDED):
@@ -180,7 +175,7 @@ class AbstractLattice(AbstractSpline):
                 f"control: expected the points of a lattice of {self.counts}, as this transform has, got another one's "
                 f"with the weights. Make the transform with the counts that they were saved with."
             )
-        super().control_loaded()
+        super().weights_loaded()
 
     def extra_repr(self) -> str:
         return f"control={self.counts}, ndim={self.ndim}"
@@ -222,12 +217,6 @@ def _outlives_the_call(tensor: Tensor) -> bool:
     """Whether it is a plain tensor: not a fake one, nor one of a `torch.func` transform, which belong to their mode."""
     wrapped: bool = torch._C._functorch.is_functorch_wrapped_tensor(tensor)  # pyright: ignore
     return type(tensor) is Tensor and not wrapped
-
-
-def _control_loaded(module: nn.Module, incompatible: object) -> None:
-    del incompatible
-    if isinstance(module, AbstractSpline):
-        module.control_loaded()
 
 
 def control_points(control: Sequence[int] | Tensor, ndim: int) -> Float[Tensor, "K D"]:
