@@ -146,6 +146,7 @@ template <class S> class BlockGradient {
       case 3: position_gradients<3>(tile, image, p.in_pixels, upstream, padded); break;
       default: position_gradients<4>(tile, image, p.in_pixels, upstream, padded);
     }
+    if (tile.edges) Edges<S, float, 2, 2>(p, t, 0, p.channels).gradients(tile);
     points.adjoint(tile, t, band.sums(p, t), false);
   }
 

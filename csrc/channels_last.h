@@ -67,7 +67,7 @@ template <class A, int D, int K, class S, class O>
 UNWARP_INLINE void blend_pixels(const Tile<A, D, K>& tile, bool window, const S* image, O* out, const A* fill,
                                 int64_t channels, int64_t from, int64_t to, int64_t ahead) {
   for (int64_t k = from; k < to; ++k, out += channels) {
-    if (ahead) prefetch_pixels(tile, smaller(k + ahead, to - 1), window, image, channels);
+    if (ahead) prefetch_pixels(tile, smaller(k + ahead, tile.count - 1), window, image, channels);
     PixelTaps<A, D, K> taps(tile, k, window, channels);
     A outside = fill ? tile.outside[k] : A(0);
     for (int64_t c = 0; c < channels; c += Lanes<A>::count) {

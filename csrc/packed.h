@@ -5,7 +5,7 @@
 #include <new>
 
 #include "channels_last.h"
-#include "points.h"
+#include "edges.h"
 #include "transpose.h"
 
 namespace unwarp {
@@ -57,6 +57,7 @@ template <class S, class A, int D, int K> class PackedSampler {
           else blend_pixels<A, D, K>(tile, false, image.data, out.data, p.fill ? fill : nullptr, packed_channels, k, to, 0);
           unpack<A>(out.data, to - k, planes + k, p.out_pixels, channels);
         }
+        if (tile.edges) Edges<S, A, D, K>(p, t, c, channels).values(tile, 0, tile.count);
       });
     }
   }
@@ -109,6 +110,7 @@ template <class S, class A, int D, int K> class PackedSampler {
       if (taps.window) adjoint_chunk<true>(tile, image, gradient, g, k, to);
       else adjoint_chunk<false>(tile, image, gradient, g, k, to);
     }
+    if (p.grad_theta && tile.edges) Edges<S, A, D, K>(p, t, c, channels).gradients(tile);
     if (p.grad_theta) points.adjoint(tile, t, p.grad_theta_partial + (p.grad_theta_partial ? t * p.theta_numel : 0), c > 0);
   }
 

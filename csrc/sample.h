@@ -72,16 +72,33 @@ template <class S, class A, int D, int K> class Sampler {
     const A* fill = static_cast<const A*>(p.fill);
     if (p.channels_last)
       return with_channels<A, D>(p.channels, [&](auto channels) {
-        if constexpr (vectors_of_samples<decltype(channels), Windowed>)
-          if (few_channels(p))
-            return blend_channels<channels.value>(tile, image, out + tile.first * channels, fill, samples_ahead(p, sizeof(S)));
-        blend_pixels<A, D, K>(tile, Windowed, image, out + tile.first * channels, fill, channels, 0, tile.count,
-                              samples_ahead(p, sizeof(S)));
+        blend_channels_last<Windowed>(tile, t, image, out + tile.first * channels, fill, channels);
       });
     prefetch_tile<false>(tile, image);
-    for (int64_t c = 0; c < p.channels; ++c)
+    for (int64_t c = 0; c < p.channels; ++c) {
       blend<A, D, K, Windowed>(tile, image + c * p.in_pixels, plane_after(image, c),
                                out + c * p.out_pixels + tile.first, fill ? fill + c : nullptr);
+      if (tile.edges) Edges<S, A, D, K>(p, t, c, 1).values(tile, 0, tile.count);
+    }
+  }
+
+  template <bool Windowed, class Channels>
+  UNWARP_INLINE void blend_channels_last(const TileOf& tile, int64_t t, const S* image, S* out, const A* fill, Channels channels) const {
+    constexpr int64_t chunk = 64;  // what is checked after it is written, and still in the first-level cache
+    const Edges<S, A, D, K> edges(p, t, 0, p.channels);
+    const int64_t ahead = samples_ahead(p, sizeof(S));
+    if constexpr (vectors_of_samples<Channels, Windowed>)
+      if (few_channels(p)) {
+        blend_channels<channels.value>(tile, image, out, fill, ahead);
+        if (tile.edges) edges.values(tile, 0, tile.count);
+        return;
+      }
+    int edge = 0;
+    for (int64_t k = 0; k < tile.count; k += chunk) {
+      int64_t to = smaller(k + chunk, tile.count);
+      blend_pixels<A, D, K>(tile, Windowed, image, out + k * channels, fill, channels, k, to, ahead);
+      edge = edges.values(tile, edge, to);
+    }
   }
 
   const S* plane_after(const S* image, int64_t c) const {
@@ -206,6 +223,7 @@ template <class S, class A, int D, int K> class Sampler {
         position_gradient<A, D, K, Windowed>(tile, image + c * p.in_pixels, plane_after(image, c), g);
       }
     }
+    if (K > 1 && tile.edges) Edges<S, A, D, K>(p, t, 0, p.channels).gradients(tile);
     points.adjoint(tile, t, band.sums(p, t), false);
   }
 

@@ -33,6 +33,8 @@ struct Tile {
   alignas(64) A outside[padded];              // fill: 1 where the sample takes the fill value
   alignas(64) A gradient[D][padded];          // d loss / d position
   alignas(64) A undefined[padded];            // NaN where the position has no value, else 0
+  int edges = 0;                              // vectors with samples whose taps may lie outside of the image,
+  int edge[padded / Lanes<A>::count];         // and where each begins; none under circular padding
 
   // Where the position has no value, neither has its gradient.
   void start_gradient() {
@@ -67,9 +69,11 @@ template <class A, int K> UNWARP_INLINE void kernel_weights(Real<A> t, A a, Real
 // The taps of one axis for one vector of positions.
 template <class A, Padding P, int K>
 struct AxisTaps {
-  Indices<A> index[K];
+  Indices<A> index[K], inside[K];
   Real<A> weight[K], slope[K];
   Real<A> undefined;
+
+  AxisTaps() = default;
 
   UNWARP_INLINE AxisTaps(Real<A> position, Index<A> size, bool align_corners, A a) {
     Real<A> x = limit<A, P, K>(position, static_cast<A>(size));
@@ -88,8 +92,11 @@ struct AxisTaps {
       slope[0] = interior ? slope[0] : Real<A>{};
       slope[1] = interior ? slope[1] : Real<A>{};
     }
-    for (int k = 0; k < K; ++k)
-      index[k] = bound<A, P>(anchor + (k - (K - 1) / 2), size, align_corners, weight[k], slope[k]);
+    for (int k = 0; k < K; ++k) {
+      Indices<A> tap = anchor + (k - (K - 1) / 2);
+      inside[k] = (tap >= 0) & (tap < size);
+      index[k] = bound<A, P>(tap, size, align_corners, weight[k], slope[k]);
+    }
   }
 
   // Of positions whose taps all lie inside: what the other constructor gives, at half the work.
@@ -132,9 +139,13 @@ template <class A, int D, int K> struct Taps {
 
  private:
   template <Padding P, bool Gradient> void fill_in(Tile<A, D, K>& tile) const {
+    tile.edges = 0;
     for (int64_t k = 0; k < tile.count; k += Lanes<A>::count) {
-      if (K > 1 && window && inside<P>(tile, k)) inner<P, Gradient>(tile, k);
+      bool within = window && inside<P>(tile, k);
+      if (K > 1 && within) inner<P, Gradient>(tile, k);
       else outer<P, Gradient>(tile, k);
+      if constexpr (P != Padding::circular)
+        if (!within) tile.edge[tile.edges++] = static_cast<int>(k);
     }
   }
 
@@ -143,8 +154,9 @@ template <class A, int D, int K> struct Taps {
     Indices<A> all = splat_index<A>(-1);
     for (int d = 0; d < D; ++d) {
       Real<A> x = aligned<Real<A>>(tile.position[d] + k);
+      A first = static_cast<A>((K - 1) / 2), end = static_cast<A>(problem.in_size[d] - (K > 1 ? K / 2 : 1));
       // On the edge itself border padding has no slope.
-      all &= (P == Padding::border ? x > A((K - 1) / 2) : x >= A((K - 1) / 2)) & (x < static_cast<A>(problem.in_size[d] - K / 2));
+      all &= (P == Padding::border ? x > first : x >= first) & (x < end);
     }
     return all_lanes<A>(all);
   }

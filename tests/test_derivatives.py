@@ -182,3 +182,40 @@ def test_a_bfloat16_theta_has_a_bfloat16_gradient_of_what_it_says(family, backen
     (rounded,) = torch.autograd.grad(warping(family, backend)(source, half).sum(), half)
     (exact,) = torch.autograd.grad(warping(family, backend)(source, full).sum(), full)
     assert_matches(rounded, exact.bfloat16(), "rounded")
+
+
+@backends_of_every_order
+@pytest.mark.parametrize("antialias", [False, True])
+@pytest.mark.parametrize("family", [*FAMILIES, "flow", "diffeomorphic"])
+def test_recorded_backward_passes_where_the_image_decides_on_theta(family, antialias, backend):
+    """As behind a localiser: the way through theta is not the sampler's, which must not count it as well."""
+    source, start = inputs(family, batch=1)
+
+    def loss(source: Tensor) -> Tensor:
+        theta = start + 0.1 * source.square().mean((1, 2, 3)).view(-1, *(1,) * (start.ndim - 1))
+        return warping(family, backend, antialias=antialias)(source, theta).square().sum()
+
+    source.requires_grad_()
+    (plain,) = torch.autograd.grad(loss(source), source)
+    (recorded,) = torch.autograd.grad(loss(source), source, create_graph=True)
+    assert_matches(recorded, plain, "oracle")
+    direction = image(SIZE, batch=1, channels=1, dtype=torch.float64, seed=5)
+    (product,) = torch.autograd.grad((recorded * direction).sum(), source)
+    step, found = 1e-5, []
+    for sign in (1, -1):
+        moved = (source + sign * step * direction).detach().requires_grad_()
+        found.append(torch.autograd.grad(loss(moved), moved)[0])
+    difference = (found[0] - found[1]) / (2 * step)
+    assert (product - difference).abs().max() < 1e-4 * difference.abs().max()
+
+
+@backends_of_every_order
+@pytest.mark.parametrize("family", ["projective", "thin_plate_spline"])
+def test_recorded_backward_passes_where_nothing_shrinks(family, backend):
+    source, theta = image(SIZE, batch=1, dtype=torch.float64), small(family, 2).identity(dtype=torch.float64)[None]
+    theta.requires_grad_()
+    warped = warp(source, theta, small(family, 2), antialias=True, backend=backend)
+    (plain,) = torch.autograd.grad(warped.square().sum(), theta, retain_graph=True)
+    (recorded,) = torch.autograd.grad(warped.square().sum(), theta, create_graph=True)
+    assert recorded.abs().max() > 0.1
+    assert_matches(recorded, plain, "oracle")

@@ -120,3 +120,9 @@ def test_a_larger_output_holds_the_image_where_pixels_meet():
     torch.testing.assert_close(larger[..., 1::3, 1::3], source, atol=1e-15, rtol=0)
     aligned = unwarp.warp(source, identity("affine", 2, 2), "affine", (19, 13), align_corners=True)
     torch.testing.assert_close(aligned[..., ::3, ::3], source, atol=1e-7, rtol=0)
+
+
+@exact_backends
+def test_a_signal_of_more_samples_than_float32_counts(backend):
+    source = image((2**24 + 1000,), batch=1, channels=1)
+    assert torch.equal(unwarp.warp(source, torch.eye(1, 2)[None], "affine", backend=backend), source)

@@ -81,7 +81,7 @@ def sample(
         align_corners: whether -1 and 1 are the centres of the border pixels, or their outer edges.
         antialias: widen the kernel where the map shrinks the image, by its local Jacobian: here by the differences of
             neighbouring positions, which takes as many output axes as the image has. A number instead of ``True``
-            limits the stretch to that many pixels, for speed and for `torch.compile`, `torch.export` and vmap.
+            limits the stretch to that many pixels, for speed and for `torch.export` and vmap.
         backend: ``"auto"``, or a name of `unwarp.available_backends`.
 
     Returns:

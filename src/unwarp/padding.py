@@ -48,7 +48,7 @@ def map_index(index: Tensor, n: int, mode: PaddingMode, *, align_corners: bool) 
 
 
 def inside_taps(index: Tensor, n: int) -> Tensor:
-    """Mask of the taps that fall on real pixels: what ``zeros`` multiplies its weights by."""
+    """Mask of the taps that fall on real pixels: the others are 0 under ``zeros``."""
     return (index >= 0) & (index < n)
 
 

@@ -15,13 +15,14 @@ MAPS = {
 def count_calls(monkeypatch):
     """Calls that reach the ops: the reference would agree with itself."""
     calls = []
-    original = native_antialias._options
+    for name in ("_options", "_of_jacobian"):  # of every forward pass, and of every backward pass by the ops
+        original = getattr(native_antialias, name)
 
-    def counted(*arguments):
-        calls.append(arguments)
-        return original(*arguments)
+        def counted(*arguments, original=original):
+            calls.append(arguments)
+            return original(*arguments)
 
-    monkeypatch.setattr(native_antialias, "_options", counted)
+        monkeypatch.setattr(native_antialias, name, counted)
     return calls
 
 

@@ -6,6 +6,7 @@ import torch
 from scipy.integrate import solve_ivp
 from scipy.interpolate import LinearNDInterpolator
 
+import unwarp
 from support.families import DIMENSIONS, points_inside
 from support.generators import generator
 from support.tolerances import assert_matches
@@ -135,3 +136,9 @@ def test_a_constant_field_shifts_everything_also_beyond_the_square():
     theta = torch.tensor([0.3, -0.7], dtype=torch.float64).repeat(len(transform.nodes()))
     points = 3 * points_inside(2, 50)
     assert_matches(transform(theta, points), points + theta[:2], "oracle")
+
+
+def test_it_has_a_shape_on_the_meta_device():
+    transform = Diffeomorphic()
+    source, theta = torch.zeros(1, 3, 8, 9, device="meta"), transform.identity()[None].to("meta")
+    assert unwarp.warp(source, theta, transform, (4, 5)).shape == (1, 3, 4, 5)

@@ -1,5 +1,9 @@
 """The families that displace control points, against scikit-image and scipy, and the laws of their bases."""
 
+import copy
+import gc
+import sys
+
 import numpy as np
 import pytest
 import scipy.interpolate
@@ -66,11 +70,14 @@ def test_thin_plate_spline_is_that_of_scikit_image():
 
 
 @every_dimension
-def test_thin_plate_spline_is_that_of_scipy(ndim):
+@pytest.mark.parametrize("regularisation", [0.0, 0.5])
+def test_thin_plate_spline_is_that_of_scipy(regularisation, ndim):
     kernel = {1: "cubic", 2: "thin_plate_spline", 3: "linear"}[ndim]
-    transform = ThinPlateSpline((3,) * ndim, ndim=ndim, regularisation=0.0).double()
+    transform = ThinPlateSpline((3,) * ndim, ndim=ndim, regularisation=regularisation).double()
     theta, points = theta_near_identity(transform, batch=1)[0], points_inside(ndim, 30)
-    oracle = scipy.interpolate.RBFInterpolator(transform.control.numpy(), theta.numpy(), kernel=kernel, degree=1)
+    oracle = scipy.interpolate.RBFInterpolator(
+        transform.control.numpy(), theta.numpy(), kernel=kernel, degree=1, smoothing=regularisation
+    )
     torch.testing.assert_close(transform(theta, points), torch.from_numpy(oracle(points.numpy())), atol=1e-9, rtol=0)
 
 
@@ -176,6 +183,44 @@ def test_bending_energy_is_zero_for_affine_maps_and_grows_with_the_square():
         assert energy.shape == (4,)
         assert (energy > 1e-7).all()
         torch.testing.assert_close(transform.bending_energy(2 * theta - control), 4 * energy)
+
+
+@pytest.mark.parametrize("regularisation", [0.0, 0.1, 1.0])
+def test_bending_energy_is_the_integral_of_the_squared_second_derivative(regularisation):
+    """But for a factor, which is 12 of r^3: the integral of its second derivative twice, 6 |r| against 6 |r|."""
+    transform = ThinPlateSpline((5,), ndim=1, regularisation=regularisation)
+    theta = theta_near_identity(transform, batch=1)[0]
+    points = torch.linspace(-1, 1, 2001, dtype=torch.float64)
+    mapped = transform(theta, points[:, None])[:, 0]
+    bends = mapped.diff(n=2) / (points[1] - points[0]) ** 2
+    integral = bends.square().sum() * (points[1] - points[0])
+    torch.testing.assert_close(transform.bending_energy(theta) * 12, integral, rtol=1e-4, atol=0)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")
+def test_the_b_spline_has_its_second_derivative_on_the_lines_of_its_lattice():
+    transform = BSpline((5,), ndim=1)
+    theta = transform.identity(dtype=torch.float64) + torch.tensor([[0.0], [0.3], [-0.2], [0.4], [0.0]])
+
+    def bend(x):
+        return torch.func.hessian(lambda point: transform(theta, point[None])[0, 0])(x).squeeze()
+
+    for line in (-0.5, 0.0, 0.5):
+        at, beside = (bend(torch.tensor([x], dtype=torch.float64)) for x in (line, line + 1e-7))
+        assert at.abs() > 0.1
+        torch.testing.assert_close(at, beside, rtol=1e-4, atol=1e-5)
+
+
+def test_splines_leave_nothing_behind():
+    spline_module = sys.modules[ThinPlateSpline.__mro__[1].__module__]
+    gc.collect()
+    before = len(spline_module._BY_NUMBER), len(spline_module._BY_POINTS)
+    alike = [ThinPlateSpline(torch.rand(8, 2, generator=generator(seed))) for seed in range(5)]
+    alike += [copy.deepcopy(alike[0]), ThinPlateSpline(alike[0].control)]
+    assert (len(spline_module._BY_NUMBER), len(spline_module._BY_POINTS)) == (before[0] + 5, before[1] + 5)
+    del alike
+    gc.collect()
+    assert (len(spline_module._BY_NUMBER), len(spline_module._BY_POINTS)) == before
 
 
 def test_control_points_that_determine_no_spline_are_refused():

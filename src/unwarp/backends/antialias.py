@@ -32,6 +32,9 @@ from unwarp.kernels import AbstractKernel
 _BUDGET = 2**17
 """Weights held at a time: what stays in a core's cache."""
 
+_COMPILED_BUDGET = 2**24
+"""The same in a compiled graph, which holds the operations of every part: few parts, though larger ones."""
+
 _BUCKET = 1.2
 """Boxes are evaluated together if along each axis their sizes lie between the same powers of this."""
 
@@ -149,13 +152,15 @@ def _chunks(rows: Integer[Tensor, "rows"], box: Sequence[int]) -> Sequence[Tenso
     """Samples that are evaluated at once: all of them in a graph that is exported, for any batch."""
     if torch.compiler.is_exporting():
         return (rows,)
-    return torch.split(rows, max(1, _BUDGET // math.prod(box)))
+    budget = _COMPILED_BUDGET if torch.compiler.is_compiling() else _BUDGET
+    return torch.split(rows, max(1, budget // math.prod(box)))
 
 
 def _unknown_size() -> UnsupportedError:
     return UnsupportedError(
-        "antialias: with antialias=True the size of the kernel's window is read from the data, which torch.compile, "
-        "torch.export and vmap do not allow. Give the largest shrink instead, for example antialias=8.0."
+        "antialias: with antialias=True the size of the kernel's window is read from the data, which torch.export, "
+        "vmap and, but for fused ops, torch.compile do not allow. "
+        "Give the largest shrink instead, for example antialias=8.0."
     )
 
 
@@ -163,7 +168,8 @@ def _evaluate(
     footprint: _Footprint, box: Sequence[int], table: PaddedRows, kernel: AbstractKernel, *, alone: bool
 ) -> tuple[Shaped[Tensor, "channels samples"], Float[Tensor, "samples"]]:
     """The blend of one group; recomputed in the backward pass where there is more than one, to bound the memory."""
-    if alone or not torch.is_grad_enabled() or not _hooks_allowed():
+    # What a compiled graph computes again, its compiler decides.
+    if alone or not torch.is_grad_enabled() or torch.compiler.is_compiling() or not _hooks_allowed():
         return _blend(footprint, box, table, table.values, kernel)
     held = _HeldKernel(kernel)
     # What the kernel is now: it may be another one when the backward pass recomputes.

@@ -14,6 +14,12 @@ from unwarp._typing import Float, Shaped
 from unwarp.kernels import AbstractKernel
 from unwarp.padding import PaddingMode
 
+_LARGEST_PLANE = 2**30
+"""Pixels an image may have before float32 coordinates and 32-bit indices no longer reach every one."""
+
+_LONGEST_AXIS = 2**24
+"""Pixels along an axis that float32 tells apart."""
+
 Op: TypeAlias = Literal["grid", "matrix", "basis"]
 
 
@@ -89,3 +95,13 @@ class Backend(Protocol):
     ) -> Shaped[Tensor, "T channels *size"]:
         """Sample at ``ratio * centred output pixel + basis @ coefficients``, coefficients in input pixels."""
         ...
+
+
+def wide_enough(theta: Tensor, image: Tensor) -> Tensor:
+    """Theta as it is, or in float64 where its own dtype cannot count the image's pixels or its values."""
+    if torch.compiler.is_exporting():  # for images of any size
+        return theta
+    size = image.shape[2:]
+    if image.dtype != torch.float64 and size.numel() < _LARGEST_PLANE and max(size) <= _LONGEST_AXIS:
+        return theta
+    return theta.double()

@@ -11,13 +11,11 @@ from unwarp import padding
 from unwarp._eager import transformed
 from unwarp._typing import Float, Shaped
 from unwarp.backends import native_ops
-from unwarp.backends.base import Case, Sampling
+from unwarp.backends.base import Case, Sampling, wide_enough
 from unwarp.backends.reference import Reference
 from unwarp.kernels import AbstractKernel
 
 _DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
-_LARGEST_PLANE = 2**30
-"""Pixels an image may have before float32 coordinates and 32-bit indices no longer reach every one."""
 
 _REFERENCE = Reference()
 
@@ -114,13 +112,6 @@ def _described(kernel: AbstractKernel) -> str:
     """The kernel's name; its class where that only inherits the name."""
     inherited = any(kernel.name == known.name for known in native_ops.KERNELS)
     return type(kernel).__name__ if inherited else kernel.name
-
-
-def wide_enough(theta: Tensor, image: Tensor) -> Tensor:
-    """Theta as it is, or in float64 where its own dtype cannot count the image's pixels or its values."""
-    if image.dtype != torch.float64 and image.shape[2:].numel() < _LARGEST_PLANE:
-        return theta
-    return theta.double()
 
 
 def options_of(sampling: Sampling, theta: Tensor) -> tuple[int, float, int, Tensor | None, bool]:

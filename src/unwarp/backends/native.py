@@ -18,8 +18,8 @@ from torch import Tensor
 from unwarp._eager import eager
 from unwarp._typing import Float, Shaped
 from unwarp.backends import native_antialias, native_field, native_ops
-from unwarp.backends.base import Case, Sampling
-from unwarp.backends.fused import AbstractFused, options_of, wide_enough
+from unwarp.backends.base import Case, Sampling, wide_enough
+from unwarp.backends.fused import AbstractFused, options_of
 from unwarp.transforms import integration
 
 
@@ -31,7 +31,7 @@ def _loading_failure() -> str | None:
         return _kept_reason() or f"the C++ extension does not load ({error})"
     native_ops.register("unwarp")
     if native_antialias.built():
-        native_ops.register_antialiased("unwarp")
+        native_antialias.register()
     if native_field.built():
         native_field.register("unwarp")
         integration.provide("cpu", lambda: torch.ops.unwarp.follow_field.default)

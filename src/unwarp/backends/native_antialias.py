@@ -5,7 +5,8 @@ adjoint gives the gradients of positions and of the stretch's inverse; torch tak
 """
 
 from collections.abc import Sequence
-from typing import Any, TypeAlias, cast
+from functools import partial
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -16,7 +17,7 @@ from unwarp._typing import Float, Shaped
 from unwarp.backends import jacobian as jacobians
 from unwarp.backends.base import Case, Sampling
 from unwarp.backends.fused import options_of
-from unwarp.backends.native_ops import Context
+from unwarp.backends.native_ops import Context, sampling_of, through_reference
 from unwarp.backends.reference import Reference, sample_positions
 from unwarp.backends.stretch import inverse, nothing_shrinks, stretch
 from unwarp.kernels import Cubic, Linear
@@ -38,7 +39,7 @@ def covers(case: Case) -> bool:
 
 def needless(matrix: Float[Tensor, "T rows 3"], sampling: Sampling) -> bool:
     """Whether plain sampling gives the same: under affine maps of which none shrinks, as at the start of training."""
-    if sampling.antialias is not True or matrix.shape[-2] != 2 or _watched():
+    if sampling.antialias is not True or matrix.shape[-2] != 2 or torch.compiler.is_compiling() or transformed():
         return False
     return nothing_shrinks(matrix[..., :2])
 
@@ -68,7 +69,8 @@ def warp_matrix(
         return _REFERENCE.warp_matrix(image, matrix, size, sampling)
     if matrix.shape[-2] == 2:
         source = _accumulator(image, matrix)
-        return _record(_Warped, source, matrix.to(source.dtype), tuple(size), sampling).to(image.dtype)
+        op = torch.ops.unwarp.warp_affine_antialiased.default
+        return op(source, matrix.to(source.dtype), tuple(size), *_options(source, sampling)).to(image.dtype)
     points = coordinates.centred_grid(size, dtype=matrix.dtype, device=matrix.device).flatten(0, -2)
     positions = coordinates.apply_matrix(matrix, points, far=coordinates.FAR_PIXELS)
     slopes = jacobians.of_matrix(matrix, points, positions)
@@ -77,76 +79,89 @@ def warp_matrix(
 
 
 def _watched() -> bool:
-    """Whether torch traces or transforms the call: then it has to see the reference's own operations."""
-    return torch.compiler.is_compiling() or transformed()
+    """Whether torch exports or transforms the call: then it has to see the reference's own operations."""
+    return torch.compiler.is_exporting() or transformed()
 
 
 def _sample(image: Tensor, positions: Tensor, jacobian: Tensor, sampling: Sampling) -> Tensor:
     source = _accumulator(image, positions)
-    return _record(_Sampled, source, positions.to(source.dtype), jacobian.to(source.dtype), sampling).to(image.dtype)
+    op = torch.ops.unwarp.sample_antialiased.default
+    options = _options(source, sampling)
+    return op(source, positions.to(source.dtype), jacobian.to(source.dtype), *options).to(image.dtype)
 
 
-def _record(function: type[torch.autograd.Function], *arguments: object) -> Tensor:
-    return cast(Tensor, function.apply(*arguments))  # pyright: ignore[reportUnknownMemberType]
+def register() -> None:
+    """Tell torch the shapes and derivatives of the ops. Call once, after they are defined."""
+    torch.library.register_fake("unwarp::sample_antialiased", _fake_positions)
+    torch.library.register_fake("unwarp::warp_affine_antialiased", _fake_affine)
+    for name, save, backward in (
+        ("sample_antialiased", _save_positions, _positions_backward),
+        ("warp_affine_antialiased", _save_affine, _affine_backward),
+    ):
+        torch.library.register_fake(f"unwarp::{name}_backward", _fake_backward)
+        torch.library.register_autograd(f"unwarp::{name}", backward, setup_context=save)
 
 
-class _Sampled(torch.autograd.Function):
-    """Samples at positions, with a Jacobian for each."""
-
-    @staticmethod
-    def forward(ctx: Context, source: Tensor, positions: Tensor, jacobian: Tensor, sampling: Sampling) -> Tensor:
-        ctx.save_for_backward(source, positions, jacobian)
-        ctx.options = [sampling]
-        op = torch.ops.unwarp.sample_antialiased.default
-        return op(source, positions, jacobian, *_options(source, sampling))
-
-    @staticmethod
-    def backward(ctx: Context, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        source, positions, jacobian = ctx.saved_tensors
-        (sampling,) = ctx.options
-        if torch.is_grad_enabled():
-            return *_through_reference(ctx, grads[0], _sample_by_reference, sampling), None
-        image_needed, *points_needed = ctx.needs_input_grad[:3]
-        options = _options(source, sampling)
-        op = torch.ops.unwarp.sample_antialiased_backward.default
-        arguments = (grads[0].movedim(1, -1), source, positions, jacobian, *options)
-        grad_image, grad_positions, grad_inverse = op(*arguments, image_needed, any(points_needed))
-        return (
-            grad_image if image_needed else None,
-            grad_positions.view(positions.shape) if points_needed[0] else None,
-            _of_jacobian(grad_inverse.view(jacobian.shape), jacobian, options[0]) if points_needed[1] else None,
-            None,
-        )
+def _fake_positions(image: Tensor, positions: Tensor, *_: object) -> Tensor:
+    return image.new_empty((positions.shape[0], image.shape[1], *positions.shape[1:-1]))
 
 
-class _Warped(torch.autograd.Function):
-    """Samples where an affine matrix puts each centred output pixel."""
+def _fake_affine(image: Tensor, matrix: Tensor, size: Sequence[int], *_: object) -> Tensor:
+    return image.new_empty((matrix.shape[0], image.shape[1], *size))
 
-    @staticmethod
-    def forward(ctx: Context, source: Tensor, matrix: Tensor, size: tuple[int, ...], sampling: Sampling) -> Tensor:
-        ctx.save_for_backward(source, matrix)
-        ctx.options = [size, sampling]
-        op = torch.ops.unwarp.warp_affine_antialiased.default
-        return op(source, matrix, size, *_options(source, sampling))
 
-    @staticmethod
-    def backward(ctx: Context, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        source, matrix = ctx.saved_tensors
-        size, sampling = ctx.options
-        if torch.is_grad_enabled():
-            return *_through_reference(ctx, grads[0], _REFERENCE.warp_matrix, size, sampling), None, None
-        needed = ctx.needs_input_grad[:2]
-        options = _options(source, sampling)
-        op = torch.ops.unwarp.warp_affine_antialiased_backward.default
-        grad_image, of_positions, of_inverse = op(grads[0].movedim(1, -1), source, matrix, *options, *needed)
-        if not needed[1]:
-            return grad_image, None, None, None
-        points = coordinates.centred_grid(size, dtype=matrix.dtype, device=matrix.device).flatten(0, -2)
-        # Not a matrix product, which autocast would round.
-        linear = (of_positions[..., :, None] * points[:, None]).sum(1)
-        linear = linear + _of_jacobian(of_inverse.sum(1), matrix[..., :2], options[0])
-        grad_matrix = torch.cat([linear, of_positions.sum(1)[..., None]], dim=-1)
-        return grad_image if needed[0] else None, grad_matrix, None, None
+def _fake_backward(grad: Tensor, image: Tensor, points: Tensor, *arguments: object) -> tuple[Tensor, Tensor, Tensor]:
+    image_needed, points_needed = arguments[-2:]
+    shape = (points.shape[0], grad.shape[1] * grad.shape[2], 2) if points_needed else (0,)
+    inverse = (*shape, 2) if points_needed else (0,)
+    return image.new_empty(image.shape if image_needed else (0,)), image.new_empty(shape), image.new_empty(inverse)
+
+
+def _save_positions(ctx: Context, inputs: tuple[Any, ...], output: Tensor) -> None:
+    del output
+    image, positions, jacobian, *ctx.options = inputs
+    ctx.save_for_backward(image, positions, jacobian)
+
+
+def _positions_backward(ctx: Context, grad: Tensor) -> tuple[Tensor | None, ...]:
+    source, positions, jacobian = ctx.saved_tensors
+    needed, unused = ctx.needs_input_grad[:3], (None,) * len(ctx.options)
+    if torch.is_grad_enabled():
+        reference = partial(_sample_by_reference, sampling=_sampling(source, ctx.options))
+        return *through_reference(reference, ctx.saved_tensors, needed, grad), *unused
+    op = torch.ops.unwarp.sample_antialiased_backward.default
+    arguments = (grad.movedim(1, -1), source, positions, jacobian, *ctx.options)
+    grad_image, grad_positions, grad_inverse = op(*arguments, needed[0], any(needed[1:]))
+    grad_jacobian = None
+    if needed[2]:
+        grad_jacobian = _of_jacobian(grad_inverse.view(jacobian.shape), jacobian, ctx.options[0])
+    found = grad_image if needed[0] else None, grad_positions.view(positions.shape) if needed[1] else None
+    return *found, grad_jacobian, *unused
+
+
+def _save_affine(ctx: Context, inputs: tuple[Any, ...], output: Tensor) -> None:
+    del output
+    image, matrix, *ctx.options = inputs
+    ctx.save_for_backward(image, matrix)
+
+
+def _affine_backward(ctx: Context, grad: Tensor) -> tuple[Tensor | None, ...]:
+    source, matrix = ctx.saved_tensors
+    size, *options = ctx.options
+    needed, unused = ctx.needs_input_grad[:2], (None,) * len(ctx.options)
+    if torch.is_grad_enabled():
+        reference = partial(_REFERENCE.warp_matrix, size=size, sampling=_sampling(source, options))
+        return *through_reference(reference, (source, matrix), needed, grad), *unused
+    op = torch.ops.unwarp.warp_affine_antialiased_backward.default
+    grad_image, of_positions, of_inverse = op(grad.movedim(1, -1), source, matrix, *options, *needed)
+    if not needed[1]:
+        return grad_image, None, *unused
+    points = coordinates.centred_grid(size, dtype=matrix.dtype, device=matrix.device).flatten(0, -2)
+    # Not a matrix product, which autocast would round.
+    linear = (of_positions[..., :, None] * points[:, None]).sum(1)
+    linear = linear + _of_jacobian(of_inverse.sum(1), matrix[..., :2], options[0])
+    grad_matrix = torch.cat([linear, of_positions.sum(1)[..., None]], dim=-1)
+    return grad_image if needed[0] else None, grad_matrix, *unused
 
 
 def _of_jacobian(grad_inverse: Tensor, jacobian: Tensor, limit: float) -> Tensor:
@@ -161,16 +176,15 @@ def _sample_by_reference(source: Tensor, positions: Tensor, jacobian: Tensor, sa
     return sample_positions(source, positions, sampling, jacobian)
 
 
-def _through_reference(ctx: Context, grad: Tensor, reference: Any, *options: object) -> tuple[Tensor | None, ...]:  # noqa: ANN401 - a function of tensors and options
-    """The gradients of the saved tensors as functions that have gradients in turn."""
-    inputs, needed = ctx.saved_tensors, ctx.needs_input_grad
-    wanted = [tensor for tensor, asked in zip(inputs, needed, strict=False) if asked]
-    derived = iter(torch.autograd.grad(reference(*inputs, *options), wanted, grad, create_graph=True))
-    return tuple(next(derived) if asked else None for _, asked in zip(inputs, needed, strict=False))
-
-
 def _accumulator(image: Tensor, points: Tensor) -> Tensor:
     return image.to(torch.promote_types(image.dtype, points.dtype))
+
+
+def _sampling(source: Tensor, options: Sequence[Any]) -> Sampling:
+    """What `_options` made the ops' options of."""
+    limit, *others = options
+    unlimited = limit >= max(source.shape[2:])
+    return sampling_of(others)._replace(antialias=True if unlimited else limit)
 
 
 def _options(source: Tensor, sampling: Sampling) -> _Options:

@@ -93,20 +93,6 @@ def differentiated(namespace: str, name: str) -> Callable[..., Tensor]:
     return call
 
 
-def register_antialiased(namespace: str) -> None:
-    """Tell torch the shapes of the anti-aliased ops, which have no derivative."""
-    torch.library.register_fake(f"{namespace}::sample_antialiased", _fake_positions)
-    torch.library.register_fake(f"{namespace}::warp_affine_antialiased", _fake_affine)
-
-
-def _fake_positions(image: Tensor, positions: Tensor, *_: object) -> Tensor:
-    return image.new_empty((positions.shape[0], image.shape[1], *positions.shape[1:-1]))
-
-
-def _fake_affine(image: Tensor, matrix: Tensor, size: Sequence[int], *_: object) -> Tensor:
-    return image.new_empty((matrix.shape[0], image.shape[1], *size))
-
-
 def _dense(image: Tensor) -> bool:
     """Whether each image is one contiguous block, planes of channels in order; axes of one pixel have no say."""
     expected = 1
@@ -159,7 +145,7 @@ def _grid_backward(op: BackwardOp, ctx: Context, grad: Tensor) -> tuple[Tensor |
     scale, *sampling = ctx.options
 
     def reference(image: Tensor, grid: Tensor) -> Tensor:
-        return _REFERENCE.sample_grid(image, grid, scale, _sampling(sampling))
+        return _REFERENCE.sample_grid(image, grid, scale, sampling_of(sampling))
 
     found = gradients(ctx, grad, (image, grid), (scale, *sampling), op, reference)
     return *found, *(None,) * len(ctx.options)
@@ -176,7 +162,7 @@ def _matrix_backward(op: BackwardOp, ctx: Context, grad: Tensor) -> tuple[Tensor
     size, *sampling = ctx.options
 
     def reference(image: Tensor, matrix: Tensor) -> Tensor:
-        return _REFERENCE.warp_matrix(image, matrix, size, _sampling(sampling))
+        return _REFERENCE.warp_matrix(image, matrix, size, sampling_of(sampling))
 
     found = gradients(ctx, grad, (image, matrix), sampling, op, reference)
     return *found, *(None,) * len(ctx.options)
@@ -193,7 +179,7 @@ def _basis_backward(op: BackwardOp, ctx: Context, grad: Tensor) -> tuple[Tensor 
     ratio, size, *sampling = ctx.options
 
     def reference(image: Tensor, coefficients: Tensor) -> Tensor:
-        return _REFERENCE.warp_basis(image, coefficients, basis, ratio, size, _sampling(sampling))
+        return _REFERENCE.warp_basis(image, coefficients, basis, ratio, size, sampling_of(sampling))
 
     found = gradients(ctx, grad, (image, coefficients), (basis, ratio, *sampling), op, reference)
     return *found, *(None,) * (len(ctx.options) + 1)
@@ -220,13 +206,24 @@ def gradients(
     if not torch.is_grad_enabled():
         found = op(grad, *inputs, *options, *needed)
     else:
-        wanted = [tensor for tensor, asked in zip(inputs, needed, strict=True) if asked]
-        derived = iter(torch.autograd.grad(reference(*inputs), wanted, grad, create_graph=True))
-        found = [next(derived) if asked else None for asked in needed]
+        found = through_reference(reference, inputs, needed, grad)
     return found[0] if needed[0] else None, found[1] if needed[1] else None
 
 
-def _sampling(options: Sequence[Any]) -> Sampling:
+def through_reference(
+    reference: Callable[..., Tensor], inputs: Sequence[Tensor | None], needed: Sequence[bool], grad: Tensor
+) -> list[Tensor | None]:
+    """Gradients of the inputs as functions that have gradients in turn; ``None`` of those that are not needed."""
+    # Seen apart from what made them: where a localiser made theta from the image, that way is not the op's.
+    apart = [None if tensor is None else tensor.view_as(tensor) for tensor in inputs]
+    wanted = [tensor for tensor, asked in zip(apart, needed, strict=True) if tensor is not None and asked]
+    derived = torch.autograd.grad(reference(*apart), wanted, grad, create_graph=True, materialize_grads=True)
+    following = iter(derived)
+    return [next(following) if asked else None for asked in needed]
+
+
+def sampling_of(options: Sequence[Any]) -> Sampling:
+    """What the options at the end of an op's arguments stand for."""
     kernel, a, mode = int(options[0]), float(options[1]), int(options[2])
     fill: Tensor | None = options[3]
     resolved = Cubic(a) if KERNELS[kernel] is Cubic else KERNELS[kernel]()

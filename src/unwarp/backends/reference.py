@@ -9,7 +9,7 @@ from torch import Tensor
 from unwarp import coordinates, padding
 from unwarp._typing import Float, Shaped
 from unwarp.backends.antialias import blend_antialiased
-from unwarp.backends.base import Case, Sampling
+from unwarp.backends.base import Case, Sampling, wide_enough
 from unwarp.backends.jacobian import of_grid, of_matrix
 from unwarp.backends.taps import blend_taps
 
@@ -34,6 +34,7 @@ class Reference:
         sampling: Sampling,
         jacobian: Float[Tensor, "T *out D D"] | None = None,
     ) -> Shaped[Tensor, "T channels *out"]:
+        grid = wide_enough(grid, image)
         positions = grid * coordinates.vector(scale, like=grid)
         if sampling.antialias and jacobian is None:
             jacobian = of_grid(positions)
@@ -46,6 +47,7 @@ class Reference:
         size: Sequence[int],
         sampling: Sampling,
     ) -> Shaped[Tensor, "T channels *size"]:
+        matrix = wide_enough(matrix, image)
         points = coordinates.centred_grid(size, dtype=matrix.dtype, device=matrix.device).flatten(0, -2)
         positions = coordinates.apply_matrix(matrix, points, far=coordinates.FAR_PIXELS)
         jacobian = torch.unflatten(of_matrix(matrix, points, positions), 1, tuple(size)) if sampling.antialias else None
@@ -60,6 +62,8 @@ class Reference:
         size: Sequence[int],
         sampling: Sampling,
     ) -> Shaped[Tensor, "T channels *size"]:
+        coefficients = wide_enough(coefficients, image)
+        basis = basis.to(coefficients.dtype)
         points = coordinates.centred_grid(size, dtype=coefficients.dtype, device=coefficients.device).flatten(0, -2)
         undisplaced = points * coordinates.vector(ratio, like=points)
         positions = undisplaced + basis @ coefficients

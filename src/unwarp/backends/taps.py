@@ -4,6 +4,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from functools import reduce
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -11,6 +12,15 @@ from torch import Tensor
 from unwarp import padding
 from unwarp._typing import Float, Integer, Shaped
 from unwarp.backends.base import Sampling
+
+
+class _Tap(NamedTuple):
+    """One tap of every sample along one axis."""
+
+    pixel: Integer[Tensor, "T points"]
+    weight: Float[Tensor, "T points"]
+    inside: Tensor | None
+    """Mask of the taps that count: no other pixel, which may be NaN, reaches the sample. ``None``: all do."""
 
 
 def blend_taps(
@@ -22,42 +32,48 @@ def blend_taps(
     return _sum_over_product(source, taps, size)
 
 
-def _axis_taps(
-    position: Float[Tensor, "T points"], n: int, sampling: Sampling
-) -> list[tuple[Integer[Tensor, "T points"], Float[Tensor, "T points"]]]:
-    """Pixel index and weight of each tap along one axis."""
+def _axis_taps(position: Float[Tensor, "T points"], n: int, sampling: Sampling) -> list[_Tap]:
     kernel = sampling.kernel
     bounded = _bounded(position, n, sampling)
     anchor = kernel.anchor(bounded)
     weights = kernel.weights(bounded - anchor)
     first = anchor.to(torch.int64)
-    taps: list[tuple[Tensor, Tensor]] = []
+    filled = sampling.padding == "fill"
+    extent = padding.inside_extent(position, n, align_corners=sampling.align_corners) if filled else None
+    taps: list[_Tap] = []
     for offset, weight in zip(kernel.offsets, weights.unbind(-1), strict=True):
         index = first + offset
-        if sampling.padding == "zeros":
-            weight = weight * padding.inside_taps(index, n)
-        taps.append((padding.map_index(index, n, sampling.padding, align_corners=sampling.align_corners), weight))
+        inside = padding.inside_taps(index, n) if sampling.padding == "zeros" else extent
+        mapped = padding.map_index(index, n, sampling.padding, align_corners=sampling.align_corners)
+        taps.append(_Tap(mapped, weight, inside))
     return taps
 
 
 def _bounded(position: Tensor, n: int, sampling: Sampling) -> Tensor:
     """Positions that convert to an integer; what is clamped passes no gradient."""
     if sampling.padding == "border" and sampling.kernel.support <= 1:
-        # Same values as clamping the taps, and the gradient is 0 at the border as well as beyond it.
-        return torch.where((position > 0) & (position < n - 1), position, position.detach().clamp(0, n - 1))
+        # Same values as clamping the taps, and the gradient is 0 at the border as well as beyond it, where every tap is
+        # the edge pixel.
+        beyond = torch.where(position < 0, -1, torch.where(position > n - 1, n, position)).detach()
+        return torch.where((position > 0) & (position < n - 1), position, beyond)
     return position.clamp(-padding.LARGEST_POSITION, padding.LARGEST_POSITION)
 
 
 def _sum_over_product(
-    source: Shaped[Tensor, "N channels *in"], taps: Sequence[Sequence[tuple[Tensor, Tensor]]], size: Sequence[int]
+    source: Shaped[Tensor, "N channels *in"], taps: Sequence[Sequence[_Tap]], size: Sequence[int]
 ) -> Tensor:
     """Sum over the product of the axes' taps; ``taps`` is in x, y, z order."""
     strides = [math.prod(size[len(size) - axis :]) for axis in range(len(size))]
     flat = source.flatten(2)
 
-    def term(combination: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
-        index = reduce(torch.add, (tap * stride for (tap, _), stride in zip(combination, strides, strict=True)))
-        return _weigh(_gather(flat, index), reduce(torch.mul, (weight for _, weight in combination)))
+    def term(combination: Sequence[_Tap]) -> Tensor:
+        index = reduce(torch.add, (tap.pixel * stride for tap, stride in zip(combination, strides, strict=True)))
+        values = _gather(flat, index)
+        masks = [tap.inside for tap in combination if tap.inside is not None]
+        if masks:
+            # Not a weight of 0: infinity times 0 is NaN, and so is NaN times 0.
+            values = torch.where(reduce(torch.logical_and, masks)[:, None], values, 0)
+        return _weigh(values, reduce(torch.mul, (tap.weight for tap in combination)))
 
     return reduce(torch.add, map(term, itertools.product(*taps)))
 

@@ -61,7 +61,7 @@ def _axis_basis(units: Float[Tensor, "*batch"], count: int) -> Float[Tensor, "*b
 
 def _cubic(distance: Tensor) -> Tensor:
     """The cubic B-spline: 2/3 at 0, 1/6 at 1, 0 from 2 on."""
-    r = distance.abs()
+    r = torch.where(distance < 0, -distance, distance)  # abs() has no slope at 0, which the second derivative needs
     near = 2 / 3 - r * r * (1 - r / 2)
     far = (2 - r).clamp_min(0) ** 3 / 6
     return torch.where(r < 1, near, far)

@@ -4,7 +4,7 @@ import itertools
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, Self, cast
-from weakref import WeakSet
+from weakref import WeakSet, WeakValueDictionary
 
 import torch
 from torch import Tensor
@@ -25,9 +25,18 @@ _ROUNDED = 0.01
 """How far control points in half precision may be from where they belong."""
 
 _NUMBERS = itertools.count()
-_VERSIONS: dict[tuple[type, Hashable, tuple[float, ...]], int] = {}
-_SPLINES: "dict[int, WeakSet[AbstractSpline]]" = {}
-"""Splines by a number that all those with the same basis share, and that changes with the control points."""
+
+
+class _Alike:
+    """All splines with the same basis. Each holds it, so it lives as long as any of them."""
+
+    def __init__(self) -> None:
+        self.number = next(_NUMBERS)
+        self.splines: WeakSet[AbstractSpline] = WeakSet()
+
+
+_BY_POINTS: WeakValueDictionary[tuple[type, Hashable, tuple[float, ...]], _Alike] = WeakValueDictionary()
+_BY_NUMBER: WeakValueDictionary[int, _Alike] = WeakValueDictionary()
 
 
 class AbstractSpline(AbstractDisplacement):
@@ -75,7 +84,7 @@ class AbstractSpline(AbstractDisplacement):
         if torch.compiler.is_exporting() or transformed() or not all(_is_known(n) for n in key[0]):
             return self._compute_grid_basis(*key)
         # Detached, which gives the graph a tensor of known properties.
-        return _constant_grid_basis(self._version, *key).detach()
+        return _constant_grid_basis(self._number, *key).detach()
 
     def kept_grid_basis(
         self, size: tuple[int, ...], align_corners: bool, dtype: torch.dtype, device: torch.device
@@ -127,7 +136,7 @@ class AbstractSpline(AbstractDisplacement):
         return applied
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_grid_bases": OrderedDict()}
+        return {**self.__dict__, "_grid_bases": OrderedDict(), "_alike": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
@@ -138,15 +147,17 @@ class AbstractSpline(AbstractDisplacement):
         return ()
 
     def _register(self) -> None:
-        """Give the spline the number of all those with the same basis."""
-        number, known = next(_NUMBERS), type(self).__module__.startswith("unwarp.")
+        """Join the splines with the same basis, whose number changes with the control points."""
+        alike, known = _Alike(), type(self).__module__.startswith("unwarp.")
         if known and not self.control.is_meta and _outlives_the_call(self.control):
             points = cast("list[float]", self.control.detach().flatten().tolist())
-            number = _VERSIONS.setdefault((type(self), self.basis_options(), tuple(points)), number)
-        earlier = _SPLINES.get(self.__dict__.get("_version", number), WeakSet())
-        earlier.discard(self)
-        self._version = number
-        _SPLINES.setdefault(number, WeakSet()).add(self)
+            alike = _BY_POINTS.setdefault((type(self), self.basis_options(), tuple(points)), alike)
+        earlier: _Alike | None = self.__dict__.get("_alike")
+        if earlier is not None:
+            earlier.splines.discard(self)
+        self._alike, self._number = alike, alike.number
+        alike.splines.add(self)
+        _BY_NUMBER[alike.number] = alike
 
 
 class AbstractLattice(AbstractSpline):
@@ -189,11 +200,10 @@ def _is_known(size: int) -> bool:
 
 
 def _constant_grid_basis(
-    version: int, size: tuple[int, ...], align_corners: bool, dtype: torch.dtype, device: torch.device
+    number: int, size: tuple[int, ...], align_corners: bool, dtype: torch.dtype, device: torch.device
 ) -> Tensor:
-    """What a compiled graph keeps: `version` names the spline, with the control points that it has now."""
-    alike = next(one for one in _SPLINES[version] if one._version == version)  # pyright: ignore[reportPrivateUsage]
-    return alike.kept_grid_basis(size, align_corners, dtype, device)
+    """What a compiled graph keeps: the number is that of the spline's basis, with the control points it has now."""
+    return next(iter(_BY_NUMBER[number].splines)).kept_grid_basis(size, align_corners, dtype, device)
 
 
 # What torch.compiler.assume_constant_result does, which would load the compiler, two seconds' worth, at import.

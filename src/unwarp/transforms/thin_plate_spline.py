@@ -22,7 +22,7 @@ class ThinPlateSpline(AbstractSpline):
     """The map of least bending that samples at ``theta[k]`` where the output has control point ``k``.
 
     T(x) = x + W(x) (theta - control), where W(x) = [phi(|x - c_1|), ..., phi(|x - c_K|), 1, x] L^-1 restricted to its
-    first K columns and L = [[Phi + lambda I, P], [P^T, 0]]. phi is r^3 in 1D, r^2 log r in 2D, r in 3D. L depends on
+    first K columns and L = [[Phi + lambda I, P], [P^T, 0]]. phi is r^3 in 1D, r^2 log r in 2D, -r in 3D. L depends on
     the control points alone: it is inverted once in float64, and W is kept per size, dtype and device.
 
     Convention: ``theta`` is ``(batch, K, D)``, target positions ``(x, y, z)``, normalised; the control lattice runs
@@ -55,14 +55,14 @@ class ThinPlateSpline(AbstractSpline):
         return coordinates.matmul(terms, self._solution.to(points.device)).to(points.dtype)
 
     def bending_energy(self, theta: Float[Tensor, "*batch K D"]) -> Float[Tensor, "*batch"]:
-        """tr(d^T B d) with d = theta - control and B the K x K corner of L^-1: zero for affine maps.
+        """tr(w^T Phi w) with the weights w = B (theta - control), B the K x K corner of L^-1: zero for affine maps.
 
         The integral of the squared second derivatives, up to a constant factor (Bookstein 1989).
         """
         moved = self.coefficients(theta).to(torch.float64)
-        bent = coordinates.matmul(self._solution[: len(self.control)].to(theta.device), moved)
-        # phi(r) = r is conditionally negative definite, the other two are conditionally positive definite.
-        energy = (-1.0 if self.ndim == 3 else 1.0) * (moved * bent).sum((-2, -1))
+        weights = coordinates.matmul(self._solution[: len(self.control)].to(theta.device), moved)
+        # theta - control = (Phi + lambda I) w + P a, and P^T w = 0.
+        energy = (weights * (moved - self._regularisation * weights)).sum((-2, -1))
         return energy.to(coordinates.point_dtype(theta))
 
     def basis_options(self) -> Hashable:
@@ -97,7 +97,7 @@ def _radial(points: Float[Tensor, "*batch D"], control: Float[Tensor, "K D"]) ->
 _PHI: dict[int, Callable[[Tensor], Tensor]] = {
     1: lambda square: square * square.sqrt(),
     2: lambda square: 0.5 * square * square.log(),
-    3: lambda square: square.sqrt(),
+    3: lambda square: -square.sqrt(),  # the sign with which it is conditionally positive definite, as the other two
 }
 
 

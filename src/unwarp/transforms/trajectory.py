@@ -65,7 +65,7 @@ def follow(
 
 def _arrived(left: Float[Tensor, "*batch points"]) -> bool:
     """Whether no particle has time left; what traces, sees no numbers and goes through all stages."""
-    return eager(left) and not bool((left > 0).any())
+    return eager(left) and not left.is_meta and not bool((left > 0).any())
 
 
 def _expand(
