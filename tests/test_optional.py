@@ -11,7 +11,7 @@ def test_returns_the_module():
 
 
 def test_names_the_package_and_the_extra_that_installs_it():
-    with pytest.raises(DependencyError, match=r"absent_package: .* pip install 'unwarp\[train\]'"):
+    with pytest.raises(DependencyError, match=r"absent_package: .* pip install .* -e '\.\[train\]'"):
         require("absent_package.part", extra="train")
 
 

@@ -32,6 +32,6 @@ def require(module: str, *, extra: str) -> ModuleType:
         if error.name != package:
             raise
         raise DependencyError(
-            f"{package}: this needs a package that is not installed. It comes with the extra {extra!r}: "
-            f"pip install 'unwarp[{extra}]'"
+            f"{package}: this needs a package that is not installed. It comes with the extra {extra!r}; in a clone of "
+            f"unwarp: python -m pip install --no-build-isolation -e '.[{extra}]'"
         ) from error

@@ -94,4 +94,4 @@ def test_missing_extra_is_one_message():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr.startswith("error: typer: this needs a package that is not installed.")
-    assert "pip install 'unwarp[train]'" in done.stderr
+    assert "-e '.[train]'" in done.stderr

@@ -57,7 +57,7 @@ def test_rows_are_those_of_the_records(experiment, row):
 
 
 def test_every_record_of_the_networks_with_todays_other_settings_is_told():
-    """Earlier rates of the localiser, and labels that were not smoothed, are no rows of Table 1's tables."""
+    """Earlier rates of the localiser, and labels that were not smoothed, need no rows in Table 1's tables."""
     for experiment, rows in tables().items():
         told = {row["label"].strip("`") for row in rows}
         for path in (ROOT / "results" / experiment).glob("*-seed0.json"):

@@ -7,7 +7,7 @@ from unwarp.kernels.base import AbstractKernel
 
 
 class Nearest(AbstractKernel):
-    """k(t) = 1 for -1/2 <= t < 1/2: the value of the closest pixel.
+    """k(t) = 1 for -1/2 < t < 1/2, and halfway at the even pixel: the value of the closest pixel.
 
     Positions halfway between two pixels go to the even one, as in torch. The gradient with respect to positions is
     zero everywhere, so a localiser learns nothing through this kernel. Integer and bool images are allowed.

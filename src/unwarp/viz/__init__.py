@@ -1,7 +1,7 @@
 """Pictures of what a spatial transformer does: sampled regions, the paper's figure, curves, and a report to keep.
 
 Figures are plain `matplotlib.figure.Figure` objects made without pyplot: they need no display, change no global state
-and have not to be closed. matplotlib comes with ``pip install 'unwarp[train]'`` and is loaded on the first drawing.
+and have not to be closed. matplotlib comes with the extra ``train`` and is loaded on the first drawing.
 """
 
 from unwarp.viz.animation import save_gif, theta_frames
