@@ -89,6 +89,17 @@ def test_fill_values_may_be_a_number_or_one_a_channel(value):
     assert sampled.flatten().tolist() == [7.0, 7.0, 7.0]
 
 
+@pytest.mark.parametrize(
+    ("dtype", "value"),
+    [(torch.float64, 0.1), (torch.int64, 123456789.0), (torch.int32, 16777217), (torch.complex128, 0.1 + 0.2j)],
+)
+def test_fill_values_are_not_rounded_to_float32(dtype, value):
+    grid = torch.full((1, 1, 2), 5.0)
+    source = torch.zeros(1, 1, 3, 3, dtype=dtype)
+    sampled = unwarp.sample(source, grid, mode="nearest", padding_mode="fill", fill_value=value)
+    assert sampled.item() == value
+
+
 def test_fill_values_of_another_number_of_channels_are_refused():
     with pytest.raises(unwarp.ShapeError, match="one value for each of 3 channels"):
         unwarp.sample(image((3, 3)), torch.zeros(2, 1, 2), padding_mode="fill", fill_value=[1.0, 2.0])

@@ -6,12 +6,12 @@ A message says the argument, what was expected, what was given, and the usual fi
 import math
 from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
-from numbers import Integral
 from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor
 
+from unwarp._numbers import is_integer
 from unwarp.errors import DeviceError, DtypeError, OptionError, ShapeError
 
 T = TypeVar("T")
@@ -56,7 +56,7 @@ def switch(argument: str, value: Any) -> None:
 
 def count(argument: str, value: Any) -> int:
     """Refuse what is no positive integer."""
-    if not _is_integer(value) or value < 1:
+    if not is_integer(value) or value < 1:
         raise OptionError(f"{argument}: expected a positive integer, got {value!r}. Leave it out for the default.")
     return int(value)
 
@@ -64,7 +64,7 @@ def count(argument: str, value: Any) -> int:
 def counts(argument: str, value: Any, ndim: int, *, least: int) -> tuple[int, ...]:
     """Check how many points or pixels a lattice has along each axis, in tensor order."""
     given = tuple(cast("Iterable[Any]", value)) if isinstance(value, Iterable) else ()
-    if len(given) != ndim or not all(_is_integer(entry) and entry >= least for entry in given):
+    if len(given) != ndim or not all(is_integer(entry) and entry >= least for entry in given):
         raise OptionError(
             f"{argument}: expected {ndim} counts of at least {least}, in tensor order, got {value!r}. "
             f"Use {argument}=({', '.join(['4'] * ndim)}{',' if ndim == 1 else ''})."
@@ -140,8 +140,8 @@ def size(value: Any, ndim: int | None = None) -> tuple[int, ...]:
         value: pixels along each axis; one number stands for all axes.
         ndim: number of axes; 1 to 3 where not known.
     """
-    sizes = (value,) * (ndim or 1) if _is_integer(value) else _entries_of(value)
-    if sizes is None or len(sizes) not in ((ndim,) if ndim else _DIMENSIONS) or not all(map(_is_integer, sizes)):
+    sizes = (value,) * (ndim or 1) if is_integer(value) else _entries_of(value)
+    if sizes is None or len(sizes) not in ((ndim,) if ndim else _DIMENSIONS) or not all(map(is_integer, sizes)):
         raise ShapeError(f"size: expected {_axes(ndim)}, got {value!r}. Use a tuple of int.")
     if min(sizes) < 1 or _too_large(sizes):
         raise ShapeError(
@@ -160,11 +160,6 @@ def _too_large(sizes: tuple[int, ...]) -> bool:
     """Whether positions would count as infinite (`unwarp.padding`), or no memory could hold the result."""
     # A graph made for any size must not be bound to those that are small enough.
     return not torch.compiler.is_compiling() and (max(sizes) > _LARGEST_AXIS or math.prod(sizes) > _MOST_PIXELS)
-
-
-def _is_integer(value: Any) -> bool:
-    """Whether it counts pixels: also a NumPy integer, or a size that is unknown while torch traces."""
-    return isinstance(value, int | torch.SymInt | Integral) and not isinstance(value, bool)
 
 
 def _axes(ndim: int | None) -> str:
@@ -258,6 +253,10 @@ def fill_from_border(value: str, padding_mode: str) -> None:
 def _as_tensor(value: Any, like: Tensor) -> Tensor:
     try:
         filled = torch.as_tensor(value, device=like.device)
+        if not isinstance(value, Tensor) and like.dtype not in (torch.float16, torch.bfloat16, torch.float32):
+            # Not rounded to float32, torch's default.
+            wide = torch.complex128 if filled.is_complex() else torch.float64
+            filled = torch.as_tensor(value, device=like.device, dtype=wide) if filled.dtype in _ROUNDED else filled
     except (TypeError, ValueError, RuntimeError) as error:
         raise DtypeError(
             f"fill_value: expected a number or one a channel, got {value!r}. Use fill_value=0.5, or a list of numbers."
@@ -268,6 +267,9 @@ def _as_tensor(value: Any, like: Tensor) -> Tensor:
             "Use a floating-point image, or a whole number in its range."
         )
     return filled
+
+
+_ROUNDED = (torch.float32, torch.complex64)
 
 
 def _holds(dtype: torch.dtype, filled: Tensor) -> bool:

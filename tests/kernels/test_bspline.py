@@ -82,7 +82,7 @@ def test_without_prefilter_the_pixels_are_the_coefficients():
     assert_matches(sampled.squeeze(), expected, "rearranged")
 
 
-@pytest.mark.parametrize("order", [-1, 8, 2.5])
+@pytest.mark.parametrize("order", [-1, 8, 2.5, True])
 def test_refuses_other_orders(order):
     with pytest.raises(unwarp.OptionError, match="order: expected an integer from 0 to 7"):
         BSpline(order)

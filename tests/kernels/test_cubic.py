@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 
@@ -35,3 +37,15 @@ def test_slopes_of_the_kernel(a):
     assert_matches(torch.func.grad(total)(at), torch.tensor([0, -a, 0, a, 0], dtype=torch.float64), "oracle")
     second = torch.func.jacrev(torch.func.grad(total))(at).diagonal()
     assert_matches(second[2], torch.tensor(-2 * (a + 3), dtype=torch.float64), "oracle")
+
+
+@pytest.mark.parametrize("a", [math.nan, math.inf, "x", None, True])
+def test_refuses_coefficients_that_are_none(a):
+    with pytest.raises(unwarp.OptionError, match=f"a: expected a finite number, got {a!r}. Use"):
+        Cubic(a)
+
+
+@pytest.mark.parametrize("a", [torch.tensor(-0.5), torch.nn.Parameter(torch.tensor(-0.5))])
+def test_refuses_a_coefficient_to_be_learned_and_points_to_what_can(a):
+    with pytest.raises(unwarp.OptionError, match=r"a: expected a number, got a tensor.*docs/kernels/your_own\.md"):
+        Cubic(a)

@@ -47,6 +47,27 @@ def test_any_learned_width_gives_finite_weights_that_sum_to_one(sigma):
     assert_matches(weights.sum(-1), torch.ones(3), "rearranged")
 
 
+@pytest.mark.parametrize("sigma", [0.5, 1.3])
+def test_double_precision_has_the_width_that_was_asked_for(sigma):
+    distance = torch.linspace(-6, 6, 49, dtype=torch.float64)
+    for kernel in (Gaussian(sigma), Gaussian(sigma).double()):
+        bell = torch.exp(-((distance / sigma) ** 2) / 2) - math.exp(-((kernel.support / sigma) ** 2) / 2)
+        assert_matches(kernel(distance), bell.where(distance.abs() < kernel.support, 0), "oracle")
+
+
+def test_a_width_is_loaded_with_the_weights():
+    kernel = Gaussian(1.3)
+    kernel.load_state_dict(Gaussian(2.0).state_dict())
+    assert torch.equal(kernel.sigma, Gaussian(2.0).sigma)
+
+
+@pytest.mark.parametrize("value", ["1", None, torch.tensor(1.0)])
+@pytest.mark.parametrize("argument", ["sigma", "truncate"])
+def test_refuses_what_is_no_number(argument, value):
+    with pytest.raises(unwarp.OptionError, match=f"{argument}: expected a number, got"):
+        Gaussian(**{argument: value})
+
+
 @pytest.mark.parametrize("sigma", [0.0, 0.01, math.inf, math.nan])
 def test_refuses_widths_that_are_none(sigma):
     with pytest.raises(unwarp.OptionError, match="sigma: expected at least 0.1 pixels"):

@@ -52,7 +52,7 @@ def test_second_derivative_where_every_identity_transform_starts():
     torch.testing.assert_close(second, expected, atol=1e-4, rtol=0)
 
 
-@pytest.mark.parametrize("lobes", [0, -3])
+@pytest.mark.parametrize("lobes", [0, -3, 2.5, math.nan, math.inf, True, "3"])
 def test_refuses_no_lobes(lobes):
     with pytest.raises(unwarp.OptionError, match="lobes: expected at least 1"):
         Lanczos(lobes)

@@ -33,6 +33,16 @@ WRONG_MODULES = {
     "align_corners": Wrong(
         lambda: Sampler(align_corners=None), OptionError, ("align_corners:", "True or False", "None")
     ),
+    "fill_value": Wrong(
+        lambda: Sampler(fill_value=0.5),
+        OptionError,
+        ("fill_value:", "expected 0", "'zeros'", "0.5", "padding_mode='fill'"),
+    ),
+    "fill_value of a transformer": Wrong(
+        lambda: SpatialTransformer(FLATTEN, fill_value=[1.0], padding_mode="border"),
+        OptionError,
+        ("fill_value:", "expected 0", "'border'", "[1.0]", "padding_mode='fill'"),
+    ),
     "backend": Wrong(lambda: Sampler(backend="cuda"), OptionError, ("backend:", "auto, ", "'cuda'")),
     "features found": Wrong(
         lambda: SpatialTransformer(FLATTEN, features=64)(IMAGE),

@@ -168,6 +168,27 @@ def test_a_dimension_in_which_a_family_does_not_exist_is_refused(family):
             TRANSFORMS[family](ndim=ndim)
 
 
+@pytest.mark.parametrize("ndim", [2.0, True, "2"])
+@pytest.mark.parametrize("family", [name for name in TRANSFORMS if name not in LINEAR])
+def test_a_dimension_is_an_integer(family, ndim):
+    with pytest.raises(OptionError, match=rf"ndim: expected .*, got {ndim!r}\."):
+        TRANSFORMS[family](ndim=ndim)
+
+
+@pytest.mark.parametrize("family", [*INVERTIBLE, "stationary_velocity"])
+def test_inverses_of_wrong_shapes_are_refused(family):
+    with pytest.raises(ShapeError, match=r"theta: expected \(\*batch, .*, got \(1, 1, 1\)"):
+        default(family, 2).inverse(torch.zeros(1, 1, 1))
+
+
+@pytest.mark.parametrize("family", [*COMPOSABLE, "flow"])
+def test_compositions_of_wrong_shapes_are_refused(family):
+    transform, wrong = default(family, 2), torch.zeros(1, 1, 1)
+    for pair in ((transform.identity(), wrong), (wrong, transform.identity())):
+        with pytest.raises(ShapeError, match=r"theta: expected \(\*batch, .*, got \(1, 1, 1\)"):
+            transform.compose(*pair)
+
+
 @every_case
 @pytest.mark.parametrize("value", [0.0, 1e30, -1e30, float("inf"), float("nan")])
 def test_no_theta_crashes(family, ndim, value):

@@ -7,7 +7,7 @@ import unwarp
 from support.families import points_inside
 from support.generators import generator, image
 from support.tolerances import assert_matches
-from unwarp.errors import OptionError
+from unwarp.errors import OptionError, ShapeError
 from unwarp.transforms import Flow
 
 
@@ -48,6 +48,13 @@ def test_a_composition_is_exact_at_the_pixels(align_corners, units):
     nodes = unwarp.make_grid((5, 6), align_corners=align_corners, dtype=torch.float64)
     expected = transform(outer, transform(inner, nodes))
     assert_matches(transform(transform.compose(outer, inner), nodes), expected, "oracle")
+
+
+def test_a_field_of_another_size_with_as_many_pixels_is_not_taken_for_one():
+    field = torch.zeros(1, 2, 8, 2)
+    for pair in ((field, field.view(1, 4, 4, 2)), (field.view(1, 4, 4, 2), field)):
+        with pytest.raises(ShapeError, match=r"theta: expected \(\*batch, 2, 8, 2\) for Flow, got \(1, 4, 4, 2\)"):
+            Flow((2, 8)).compose(*pair)
 
 
 def test_one_pixel_is_a_translation():

@@ -8,7 +8,7 @@ from support.families import DIMENSIONS, points_inside
 from support.generators import smooth_image, theta_near_identity
 from support.tolerances import assert_matches
 from unwarp.errors import OptionError
-from unwarp.transforms import Affine, LearnedBasis
+from unwarp.transforms import Affine, Bounded, LearnedBasis
 
 
 @pytest.mark.parametrize("ndim", DIMENSIONS)
@@ -57,6 +57,15 @@ def test_learns_a_deformation_no_affine_map_has():
     start = (source - target).square().mean().item()
     assert error < start / 20
     assert (transform.fields - LearnedBasis(2).fields).abs().max() > 0.01
+
+
+@pytest.mark.parametrize("ndim", DIMENSIONS)
+def test_limits_tell_its_affine_part_from_the_displacements(ndim):
+    learned = LearnedBasis(2, ndim=ndim)
+    far, limits = torch.full(learned.theta_shape, 9.0), {"scale": 3.0, "shift": 0.1}
+    affine = Bounded(Affine(ndim), **limits).bound(far[:, : ndim + 1])
+    both = Bounded(learned, **limits).bound(far)
+    assert torch.equal(both, torch.cat([affine, torch.full((ndim, 2), 0.1)], dim=-1))
 
 
 def test_wrong_options_are_refused():

@@ -85,6 +85,22 @@ def test_names_stand_for_one_shared_transform_each():
         unwarp.transforms.resolve("similarty", 2)
 
 
+@pytest.mark.parametrize("ndim", [1, 2, 3])
+def test_similarities_that_mirror_or_turn_compose_and_have_an_inverse(ndim):
+    family, points = Similarity(ndim), points_inside(ndim, 20)
+    theta = family.identity(dtype=torch.float64) + 0.3 * torch.rand(2, *family.theta_shape, generator=generator())
+    mirrored = theta * torch.tensor([-1.0] + [1.0] * (len(theta[0]) - 1), dtype=torch.float64)
+    back = family.transform_points(family.inverse(mirrored), family(mirrored, points))
+    assert_matches(back, points.expand_as(back), "oracle")
+    for outer, inner in ((mirrored, theta), (theta, mirrored), (mirrored, mirrored)):
+        expected = family.transform_points(outer, family(inner, points))
+        assert_matches(family(family.compose(outer, inner), points), expected, "oracle")
+    if ndim != 2:
+        assert_matches(family.from_matrix(family.matrix(mirrored)), mirrored, "oracle")
+        slope = torch.func.jacrev(family.inverse)(mirrored[0])
+        assert_matches(slope[0, 0], -1 / mirrored[0, 0] ** 2, "oracle")
+
+
 def test_integer_thetas_are_not_rounded():
     crop = torch.tensor([[2, 0, 1]])
     assert torch.equal(Attention().inverse(crop), torch.tensor([[0.5, 0.0, -0.5]]))

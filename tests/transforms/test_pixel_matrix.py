@@ -87,6 +87,21 @@ def test_the_wrong_shape_is_refused():
         to_pixel_matrix(torch.eye(3), (5, 5), (5, 5, 5))
 
 
+@pytest.mark.parametrize("size", [(0, 4), (-3, 4), (4.0, 4.0)])
+@pytest.mark.parametrize("convert", [from_pixel_matrix, to_pixel_matrix])
+def test_sizes_that_are_none_are_refused(convert, size):
+    for sizes in ((size,), ((4, 4), size)):
+        with pytest.raises(ShapeError, match=r"size: expected 1 to .*, got \("):
+            convert(torch.eye(3), *sizes)
+
+
+@pytest.mark.parametrize("ndim", [1, 2, 3])
+@pytest.mark.parametrize("convert", [from_pixel_matrix, to_pixel_matrix])
+def test_one_number_is_the_size_of_every_axis(convert, ndim):
+    matrix = torch.eye(ndim + 1) + torch.rand(ndim + 1, ndim + 1, generator=generator()) / 5
+    assert torch.equal(convert(matrix, 5, 4), convert(matrix, (5,) * ndim, (4,) * ndim))
+
+
 def test_integer_matrices_are_not_rounded():
     shift = torch.tensor([[1, 0, 2], [0, 1, 0]])
     assert torch.equal(from_pixel_matrix(shift, (28, 28)), from_pixel_matrix(shift.float(), (28, 28)))

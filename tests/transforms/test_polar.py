@@ -79,13 +79,13 @@ def test_wrappers_start_where_the_grid_does():
     assert_close(chain(chain.start(), point), LogPolar()(torch.zeros(2), point))
 
 
-@pytest.mark.parametrize("radius", [0.0, -1.0, math.inf, math.nan])
+@pytest.mark.parametrize("radius", [0.0, -1.0, math.inf, math.nan, "1", None])
 def test_a_radius_must_be_positive(radius):
     with pytest.raises(OptionError, match="radius: expected a positive number"):
         Polar(radius=radius)
 
 
-@pytest.mark.parametrize("smallest", [0.0, 1.0, -0.5, math.nan])
+@pytest.mark.parametrize("smallest", [0.0, 1.0, -0.5, math.nan, "0.1"])
 def test_the_smallest_radius_is_a_share(smallest):
     with pytest.raises(OptionError, match="smallest: expected a share"):
         LogPolar(smallest=smallest)

@@ -43,8 +43,12 @@ def test_a_constant_field_shifts():
     assert_matches(StationaryVelocity()(theta, points), points + theta[0, 0], "oracle")
 
 
+@pytest.mark.parametrize("squarings", [-1, 31, 2.5, True, "3"])
+def test_squarings_are_a_whole_number(squarings):
+    with pytest.raises(OptionError, match=f"squarings: expected an integer from 0 to 30, got {squarings!r}"):
+        StationaryVelocity(squarings=squarings)
+
+
 def test_wrong_options_are_refused():
-    with pytest.raises(OptionError, match="squarings"):
-        StationaryVelocity(squarings=-1)
     with pytest.raises(OptionError, match="counts of at least 2"):
         StationaryVelocity((1, 4))

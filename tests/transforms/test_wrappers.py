@@ -57,6 +57,34 @@ def test_compose_joins_what_parts_gives_and_broadcasts():
     assert joined.shape == (3, 6 + 32)
 
 
+def test_compose_refuses_thetas_of_other_shapes():
+    family = Compose(Affine(), ThinPlateSpline())
+    affine, spline = torch.zeros(4, 2, 3), torch.zeros(4, 16, 2)
+    for pair in ((torch.zeros(4, 6), spline), (torch.zeros(3, 2), spline), (affine, torch.zeros(4, 2, 3))):
+        with pytest.raises(ShapeError, match=r"theta: expected \(\*batch, "):
+            family.join(*pair)
+    with pytest.raises(ShapeError, match=r"theta: expected \(\*batch, 38\) for Compose"):
+        family.parts(torch.zeros(4, 40))
+
+
+@pytest.mark.parametrize("ndim", DIMENSIONS)
+def test_names_stand_for_families_in_wrappers(ndim):
+    family = Compose("affine", "rigid", ndim=ndim)
+    assert (type(family.outer), type(family.inner), family.ndim) == (Affine, Rigid, ndim)
+    assert Compose("affine", Rigid(ndim)).outer.ndim == ndim
+    for wrapper in (Inverse, Bounded):
+        wrapped = wrapper("similarity", ndim=ndim).transform
+        assert (type(wrapped), wrapped.ndim) == (Similarity, ndim)
+
+
+@pytest.mark.parametrize("wrapper", [Inverse, Bounded, Compose, lambda part: Compose(Affine(), part)])
+def test_wrappers_refuse_what_names_no_family(wrapper):
+    with pytest.raises(OptionError, match="transform: expected one of .* Did you mean 'affine'"):
+        wrapper("afine")
+    with pytest.raises(OptionError, match=r"transform: expected one of .* Use Rigid\(\)"):
+        wrapper(Rigid)
+
+
 def test_compose_refuses_parts_of_different_dimensions():
     with pytest.raises(ShapeError, match=r"same ndim, got \[2, 3\]"):
         Compose(Affine(2), Affine(3))
@@ -87,6 +115,14 @@ def test_inverse_refuses_what_has_none_and_says_why(wrapped):
         Inverse(wrapped())
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_the_matrix_of_an_inverse_is_computed_in_single_precision(dtype):
+    theta = theta_near_identity(Affine(), dtype=dtype)
+    inverse = Inverse(Affine()).matrix(theta)
+    assert torch.equal(inverse, Affine().matrix(theta.float()).inverse().to(dtype))
+    assert torch.equal(inverse[:, :2], Affine().inverse(theta))
+
+
 def test_a_singular_matrix_gives_no_error_and_nothing_finite():
     mapped = Inverse()(torch.zeros(2, 3), points_inside(2, 3, dtype=torch.float32))
     assert not mapped.isfinite().any()
@@ -110,6 +146,12 @@ def test_bounded_keeps_each_parameter_within_its_limit():
     torch.testing.assert_close(family.bound(far), expected)
     free = Bounded(Similarity(), angle=0.1).bound(far)
     assert torch.equal(free[:, [0, 2, 3]], far[:, [0, 2, 3]])
+
+
+def test_limits_are_not_rounded_to_single_precision():
+    far = torch.full((3,), 1e3, dtype=torch.float64)
+    for family in (Bounded(Rigid(), angle=math.pi / 2), Bounded(Rigid(), angle=math.pi / 2).double()):
+        assert family.bound(far)[0] == math.pi / 2
 
 
 def test_bounded_is_monotone_and_twice_smooth_where_its_sides_meet():
@@ -140,6 +182,13 @@ def test_bounded_refuses_limits_without_a_parameter():
         Bounded(Affine(), scale=1.0)
     with pytest.raises(OptionError, match="shift: expected a finite limit above 0"):
         Bounded(Affine(), shift=0.0)
+    with pytest.raises(OptionError, match="scale: expected a finite limit above 1, a number, got '2'"):
+        Bounded(Affine(), scale="2")
+
+
+def test_bounded_refuses_thetas_of_other_shapes():
+    with pytest.raises(ShapeError, match=r"theta: expected \(\*batch, 2, 3\) for Bounded, got \(4, 2, 1\)"):
+        Bounded().bound(torch.zeros(4, 2, 1))
 
 
 def test_bounded_velocities_have_an_inverse():

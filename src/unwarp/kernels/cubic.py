@@ -1,8 +1,12 @@
 """Cubic convolution, from bicubic to tricubic."""
 
+import math
+
 import torch
 from torch import Tensor
 
+from unwarp._numbers import is_number
+from unwarp.errors import OptionError
 from unwarp.kernels.base import AbstractKernel
 
 
@@ -16,7 +20,10 @@ class Cubic(AbstractKernel):
 
     Args:
         a: slope at distance 1. -0.75 is what `torch.nn.functional.grid_sample` and OpenCV use; -0.5 (Keys, Pillow, and
-            torch's antialiased `interpolate`) reproduces quadratic images exactly.
+            torch's antialiased `interpolate`) reproduces quadratic images exactly. A number, which is not learned.
+
+    Raises:
+        OptionError: a is not a finite number.
     """
 
     name = "bicubic"
@@ -24,7 +31,14 @@ class Cubic(AbstractKernel):
 
     def __init__(self, a: float = -0.75) -> None:
         super().__init__()
-        self.a = a
+        if torch.is_tensor(a):
+            raise OptionError(
+                "a: expected a number, got a tensor, to which the fused ops would pass no gradient. Use float(a), or, "
+                "to learn it, a kernel of your own with a parameter (docs/kernels/your_own.md)."
+            )
+        if not is_number(a) or not math.isfinite(a):
+            raise OptionError(f"a: expected a finite number, got {a!r}. Use -0.75 or -0.5.")
+        self.a = float(a)
 
     def forward(self, distance: Tensor) -> Tensor:
         # Exactly 0 at distances 1 and 2. The square is taken of t, not of |t|, whose second derivative at 0 is lost.

@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from unwarp._numbers import is_number
 from unwarp.errors import OptionError
 from unwarp.kernels.base import AbstractKernel
 
@@ -39,9 +40,15 @@ class Gaussian(AbstractKernel):
     name = "gaussian"
     partition_of_unity = False
     log_sigma: Tensor
+    _rounded_away: float = 0.0
 
     def __init__(self, sigma: float = 0.5, *, truncate: float = 4.0, learnable: bool = False) -> None:
         super().__init__()
+        for argument, given in (("sigma", sigma), ("truncate", truncate)):
+            if not is_number(given):
+                raise OptionError(
+                    f"{argument}: expected a number, got {given!r}. Use a Python float; learnable=True trains sigma."
+                )
         if not (sigma >= _NARROWEST and math.isfinite(sigma)):
             raise OptionError(
                 f"sigma: expected at least {_NARROWEST} pixels, got {sigma!r}. Use mode='nearest' instead."
@@ -54,20 +61,26 @@ class Gaussian(AbstractKernel):
             self.log_sigma = nn.Parameter(value)
         else:
             self.register_buffer("log_sigma", value)
+            self._rounded_away = math.log(sigma) - torch.tensor(math.log(sigma), device="cpu").item()
 
     @property
     def sigma(self) -> Tensor:
         """The standard deviation in pixels."""
-        return self.log_sigma.exp().clamp(_NARROWEST, _WIDEST * self.support)
+        return self._sigma(self.log_sigma.dtype)
 
     def forward(self, distance: Tensor) -> Tensor:
-        precision = 0.5 / self.sigma.to(distance.dtype) ** 2
+        precision = 0.5 / self._sigma(distance.dtype).to(distance.dtype) ** 2
         square = distance * distance
         # exp(-p t^2) - exp(-p s^2), without the loss of digits of that difference for large sigma.
         within = (precision * (square - self.support**2)).clamp_max(0)
         bell = -torch.exp(-precision * square) * torch.expm1(within)
         # Half open, so that the slope at either end is the right-hand one.
         return torch.where((distance >= -self.support) & (distance < self.support), bell, 0)
+
+    def _sigma(self, dtype: torch.dtype) -> Tensor:
+        """The standard deviation in at least that dtype: in float64 what a float32 buffer has lost is added again."""
+        log_sigma = self.log_sigma.to(torch.promote_types(self.log_sigma.dtype, dtype)) + self._rounded_away
+        return log_sigma.exp().clamp(_NARROWEST, _WIDEST * self.support)
 
     def extra_repr(self) -> str:
         return f"sigma={self.sigma.item():.4g}, support={self.support:.4g}"

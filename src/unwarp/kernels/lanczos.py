@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor
 
+from unwarp._numbers import is_integer
 from unwarp.errors import OptionError
 from unwarp.kernels.base import AbstractKernel
 
@@ -26,9 +27,9 @@ class Lanczos(AbstractKernel):
 
     def __init__(self, lobes: int = 3) -> None:
         super().__init__()
-        if lobes < 1:
-            raise OptionError(f"lobes: expected at least 1, got {lobes!r}. Use 2, 3 or 4.")
-        self.lobes = lobes
+        if not is_integer(lobes) or lobes < 1:
+            raise OptionError(f"lobes: expected at least 1, a whole number, got {lobes!r}. Use 2, 3 or 4.")
+        self.lobes = int(lobes)
         self.support = float(lobes)
         self.name = f"lanczos{lobes}"
 

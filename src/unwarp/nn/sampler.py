@@ -2,6 +2,7 @@
 
 from typing import TypedDict
 
+import torch
 from torch import Tensor, nn
 
 from unwarp import _checks, functional, kernels, padding
@@ -55,6 +56,8 @@ class Sampler(nn.Module):
         _checks.option("padding_mode", padding_mode, padding.MODES)
         if isinstance(fill_value, str):
             _checks.fill_from_border(fill_value, padding_mode)
+        elif padding_mode != "fill":  # what "fill" takes depends on the image
+            _checks.fill_value(fill_value, 1, padding_mode, torch.empty(0))
         _checks.switch("align_corners", align_corners)
         _checks.antialias(antialias)
         _checks.option("backend", backend, ("auto", *available_backends()))

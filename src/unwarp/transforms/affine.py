@@ -38,10 +38,10 @@ class Affine(AbstractMatrixTransform):
         return affine_kinds(self.ndim)
 
 
-def affine_kinds(ndim: int) -> tuple[Kind, ...]:
-    """Kinds of the entries of [A | b], row by row."""
-    columns = range(ndim + 1)
-    return tuple("shift" if j == ndim else "scale" if i == j else "shear" for i in range(ndim) for j in columns)
+def affine_kinds(ndim: int, shifts: int = 1) -> tuple[Kind, ...]:
+    """Kinds of the entries of [A | b], row by row, where b has ``shifts`` columns."""
+    columns = range(ndim + shifts)
+    return tuple("shift" if j >= ndim else "scale" if i == j else "shear" for i in range(ndim) for j in columns)
 
 
 def homogeneous(rows: Float[Tensor, "*batch D D1"]) -> Float[Tensor, "*batch D1 D1"]:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from unwarp import coordinates
+from unwarp._numbers import is_integer
 from unwarp._typing import Float
 from unwarp.errors import OptionError, ShapeError, UnsupportedError
 
@@ -36,10 +37,13 @@ class AbstractTransform(nn.Module):
 
     def __init__(self, ndim: int = 2) -> None:
         super().__init__()
-        if ndim not in self.dimensions:
+        if not is_integer(ndim) or ndim not in self.dimensions:
             expected = " or ".join(map(str, self.dimensions))
-            raise OptionError(f"ndim: expected {expected} for {type(self).__name__}, got {ndim!r}.")
-        self.ndim = ndim
+            raise OptionError(
+                f"ndim: expected {expected} for {type(self).__name__}, got {ndim!r}. "
+                "Use the image's number of spatial dimensions."
+            )
+        self.ndim = int(ndim)
         self.register_load_state_dict_post_hook(_weights_loaded)
 
     @property

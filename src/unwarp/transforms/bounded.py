@@ -7,10 +7,11 @@ from torch import Tensor
 
 from unwarp import coordinates
 from unwarp._checks import nearest_names
+from unwarp._numbers import is_number
 from unwarp.errors import OptionError
 from unwarp.transforms.affine import Affine
 from unwarp.transforms.base import AbstractTransform, Kind, displacement
-from unwarp.transforms.wrapper import AbstractWrapper
+from unwarp.transforms.wrapper import AbstractWrapper, resolve_part
 
 DEFAULT_LIMITS: dict[Kind, float] = {
     "scale": 2.0,
@@ -31,9 +32,9 @@ class Bounded(AbstractWrapper):
 
     | limit | of | what it bounds |
     |---|---|---|
-    | ``scale`` | attention, similarity; the diagonal of an affine matrix | within 1 / scale .. scale |
+    | ``scale`` | attention, similarity; the diagonal of an affine matrix or learned basis | within 1 / scale .. scale |
     | ``angle`` | rigid, similarity | radians; in 3D each component of the rotation vector |
-    | ``shear`` | affine, projective: off the diagonal | plus or minus |
+    | ``shear`` | affine, projective, learned basis: off the diagonal | plus or minus |
     | ``shift`` | translations; how far a control point moves; displacements | normalised, plus or minus |
     | ``perspective`` | projective: the last row | plus or minus; a sum below 1 keeps the horizon outside |
     | ``velocity`` | diffeomorphic, stationary_velocity | plus or minus |
@@ -41,8 +42,8 @@ class Bounded(AbstractWrapper):
     Convention: theta as in the wrapped family, unlimited.
 
     Args:
-        transform: the family; `Affine` by default.
-        ndim: spatial dimensions of the default.
+        transform: the family or its name; `Affine` by default.
+        ndim: spatial dimensions of the default, or of a name.
         limits: one or more of the table. What has no limit is passed as it is; without any limit `DEFAULT_LIMITS` hold.
 
     Raises:
@@ -59,15 +60,16 @@ class Bounded(AbstractWrapper):
     lowest: Tensor
     highest: Tensor
 
-    def __init__(self, transform: AbstractTransform | None = None, *, ndim: int = 2, **limits: float) -> None:
-        wrapped = Affine(ndim) if transform is None else transform
+    def __init__(self, transform: str | AbstractTransform | None = None, *, ndim: int = 2, **limits: float) -> None:
+        wrapped = Affine(ndim) if transform is None else resolve_part(transform, ndim)
         super().__init__(wrapped)
         self.transform = wrapped
         self.limits: dict[str, float] = limits or {k: v for k, v in DEFAULT_LIMITS.items() if k in self.parameter_kinds}
         _check(self.limits, wrapped)
-        lowest, highest = self._ranges()
-        self.register_buffer("lowest", lowest, persistent=False)
-        self.register_buffer("highest", highest, persistent=False)
+        self._exact = self._ranges()  # for thetas in float64, whatever the module has been moved to
+        device, dtype = torch.get_default_device(), torch.get_default_dtype()
+        for side, values in zip(("lowest", "highest"), self._exact, strict=True):
+            self.register_buffer(side, values.to(device, dtype), persistent=False)
 
     @property
     def theta_shape(self) -> tuple[int, ...]:
@@ -85,11 +87,13 @@ class Bounded(AbstractWrapper):
 
     def bound(self, theta: Tensor) -> Tensor:
         """The theta of the wrapped family: exactly its start, the identity where it has one, where ``theta`` is."""
+        self._batch_shape(theta)
         theta = coordinates.floating(theta)
         dtype = coordinates.point_dtype(theta)
+        lowest, highest = self._exact if dtype == torch.float64 else (self.lowest, self.highest)
         start = self.start(dtype=theta.dtype, device=theta.device).to(dtype)
         offset = theta.to(dtype) - start
-        limit = torch.where(offset < 0, self.lowest.to(offset), self.highest.to(offset))
+        limit = torch.where(offset < 0, lowest.to(offset), highest.to(offset))
         limited = limit.isfinite()
         finite = torch.where(limited, limit, 1)
         squashed = torch.where(limited, finite * torch.tanh(offset / finite), offset)
@@ -116,12 +120,14 @@ class Bounded(AbstractWrapper):
 
     def weights_loaded(self) -> None:
         # In no file, since they follow from the options; a module made on the meta device has no values for them.
-        with torch.device("cpu" if self.lowest.is_meta else self.lowest.device):
-            self.lowest, self.highest = (values.to(self.lowest.dtype) for values in self._ranges())
+        device = torch.device("cpu") if self.lowest.is_meta else self.lowest.device
+        self.lowest, self.highest = (values.to(device, self.lowest.dtype) for values in self._exact)
 
     def _ranges(self) -> tuple[Tensor, Tensor]:
-        lowest, highest = zip(*(_range(kind, self.limits.get(kind)) for kind in self.parameter_kinds), strict=True)
-        return torch.tensor(lowest).reshape(self.theta_shape), torch.tensor(highest).reshape(self.theta_shape)
+        """How far below and above the start each parameter may go: on the CPU, float64."""
+        ranges = [_range(kind, self.limits.get(kind)) for kind in self.parameter_kinds]
+        lowest, highest = torch.tensor(ranges, dtype=torch.float64, device="cpu").unbind(-1)
+        return lowest.reshape(self.theta_shape), highest.reshape(self.theta_shape)
 
     def extra_repr(self) -> str:
         return ", ".join(f"{kind}={limit}" for kind, limit in self.limits.items())
@@ -136,8 +142,11 @@ def _check(limits: dict[str, float], transform: AbstractTransform) -> None:
                 f"{nearest_names(kind, known)}"
             )
         smallest = 1.0 if kind == "scale" else 0.0
-        if not smallest < limit < math.inf:
-            raise OptionError(f"{kind}: expected a finite limit above {smallest:g}, got {limit!r}.")
+        if not is_number(limit) or not smallest < limit < math.inf:
+            raise OptionError(
+                f"{kind}: expected a finite limit above {smallest:g}, a number, got {limit!r}. "
+                "Leave it out for no limit."
+            )
 
 
 def _range(kind: Kind, limit: float | None) -> tuple[float, float]:

@@ -12,7 +12,7 @@ from unwarp.errors import UnsupportedError
 from unwarp.transforms.affine import Affine
 from unwarp.transforms.base import AbstractTransform, Kind, displacement
 from unwarp.transforms.thin_plate_spline import ThinPlateSpline
-from unwarp.transforms.wrapper import AbstractWrapper
+from unwarp.transforms.wrapper import AbstractWrapper, resolve_part
 
 
 class Compose(AbstractWrapper):
@@ -25,9 +25,9 @@ class Compose(AbstractWrapper):
     Convention: ``theta`` is ``(batch, P_outer + P_inner)``: both thetas, flattened; see `join` and `parts`.
 
     Args:
-        outer: the map applied last to points; `Affine` by default.
-        inner: the map applied first to points; `ThinPlateSpline` by default.
-        ndim: spatial dimensions of the defaults.
+        outer: the map applied last to points, or its name; `Affine` by default.
+        inner: the map applied first to points, or its name; `ThinPlateSpline` by default.
+        ndim: spatial dimensions of the defaults and of names.
 
     Examples:
         >>> from unwarp.transforms import Attention, Rigid
@@ -39,12 +39,16 @@ class Compose(AbstractWrapper):
     name = "compose"
 
     def __init__(
-        self, outer: AbstractTransform | None = None, inner: AbstractTransform | None = None, *, ndim: int | None = None
+        self,
+        outer: str | AbstractTransform | None = None,
+        inner: str | AbstractTransform | None = None,
+        *,
+        ndim: int | None = None,
     ) -> None:
-        given = next((part.ndim for part in (outer, inner) if part is not None), 2)
+        given = next((part.ndim for part in (outer, inner) if isinstance(part, AbstractTransform)), 2)
         default = given if ndim is None else ndim
-        chosen_outer = Affine(default) if outer is None else outer
-        chosen_inner = ThinPlateSpline(ndim=default) if inner is None else inner
+        chosen_outer = Affine(default) if outer is None else resolve_part(outer, default)
+        chosen_inner = ThinPlateSpline(ndim=default) if inner is None else resolve_part(inner, default)
         super().__init__(chosen_outer, chosen_inner)
         self.outer = chosen_outer
         self.inner = chosen_inner
@@ -66,14 +70,14 @@ class Compose(AbstractWrapper):
 
     def join(self, outer: Tensor, inner: Tensor) -> Float[Tensor, "*batch P"]:
         """The theta made of the thetas of both parts; batch dimensions broadcast."""
-        first = outer.reshape(*outer.shape[: outer.ndim - len(self.outer.theta_shape)], -1)
-        second = inner.reshape(*inner.shape[: inner.ndim - len(self.inner.theta_shape)], -1)
+        first = outer.reshape(*self.outer._batch_shape(outer), -1)
+        second = inner.reshape(*self.inner._batch_shape(inner), -1)
         batch = cast("torch.Size", torch.broadcast_shapes(first.shape[:-1], second.shape[:-1]))
         return torch.cat([first.expand(*batch, -1), second.expand(*batch, -1)], dim=-1)
 
     def parts(self, theta: Float[Tensor, "*batch P"]) -> tuple[Tensor, Tensor]:
         """The thetas of the outer and the inner transform."""
-        border, batch = math.prod(self.outer.theta_shape), theta.shape[:-1]
+        border, batch = math.prod(self.outer.theta_shape), self._batch_shape(theta)
         outer = theta[..., :border].reshape(*batch, *self.outer.theta_shape)
         inner = theta[..., border:].reshape(*batch, *self.inner.theta_shape)
         return outer, inner

@@ -84,6 +84,7 @@ class Diffeomorphic(AbstractDisplacement):
 
     def inverse(self, theta: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch d"]:
         """Time runs backwards: ``-theta``."""
+        self._batch_shape(theta)
         return -theta
 
     def displacement(

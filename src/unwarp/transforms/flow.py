@@ -74,6 +74,8 @@ class Flow(AbstractDisplacement):
 
     def compose(self, outer: Tensor, inner: Tensor) -> Tensor:
         """The field of ``T_outer(T_inner(points))``: exact at the pixels of the field, linear between them."""
+        self._batch_shape(outer)
+        self._batch_shape(inner)
         dtype = coordinates.point_dtype(outer, inner)
         nodes = coordinates.regular_grid(
             self.size, align_corners=self.align_corners, dtype=dtype, device=inner.device

@@ -3,9 +3,10 @@
 import torch
 from torch import Tensor
 
+from unwarp import coordinates
 from unwarp.transforms.affine import Affine
 from unwarp.transforms.base import AbstractTransform, Kind, displacement, inverse_matrix
-from unwarp.transforms.wrapper import AbstractWrapper
+from unwarp.transforms.wrapper import AbstractWrapper, resolve_part
 
 
 class Inverse(AbstractWrapper):
@@ -18,8 +19,8 @@ class Inverse(AbstractWrapper):
     Convention: theta as in the wrapped family. A singular matrix gives positions that are not finite, and no error.
 
     Args:
-        transform: the family; `Affine` by default.
-        ndim: spatial dimensions of the default.
+        transform: the family or its name; `Affine` by default.
+        ndim: spatial dimensions of the default, or of a name.
 
     Raises:
         UnsupportedError: the family has no inverse in closed form; the message says why.
@@ -27,8 +28,8 @@ class Inverse(AbstractWrapper):
 
     name = "inverse"
 
-    def __init__(self, transform: AbstractTransform | None = None, *, ndim: int = 2) -> None:
-        wrapped = Affine(ndim) if transform is None else transform
+    def __init__(self, transform: str | AbstractTransform | None = None, *, ndim: int = 2) -> None:
+        wrapped = Affine(ndim) if transform is None else resolve_part(transform, ndim)
         if not wrapped.has_matrix:
             wrapped.inverse(wrapped.start())
         super().__init__(wrapped)
@@ -56,7 +57,9 @@ class Inverse(AbstractWrapper):
         return self.transform.compose(inner, outer)
 
     def wrapped_matrix(self, theta: Tensor) -> Tensor:
-        return inverse_matrix(self.transform.matrix(theta))
+        theta = coordinates.floating(theta)
+        exact = theta.to(coordinates.point_dtype(theta))  # torch inverts no half precision
+        return inverse_matrix(self.transform.matrix(exact)).to(theta.dtype)
 
     def wrapped_displacement(self, theta: Tensor, points: Tensor) -> Tensor:
         return displacement(self.transform, self.transform.inverse(theta), points)

@@ -11,7 +11,8 @@ from unwarp import coordinates
 from unwarp._checks import count, counts
 from unwarp._typing import Float
 from unwarp.errors import OptionError
-from unwarp.transforms.base import AbstractDisplacement
+from unwarp.transforms.affine import affine_kinds
+from unwarp.transforms.base import AbstractDisplacement, Kind
 from unwarp.transforms.bspline import bspline_basis
 
 
@@ -54,6 +55,10 @@ class LearnedBasis(AbstractDisplacement):
 
     def identity(self, *, dtype: torch.dtype | None = None, device: torch.device | None = None) -> Tensor:
         return torch.eye(*self.theta_shape, dtype=dtype, device=device)
+
+    @property
+    def parameter_kinds(self) -> tuple[Kind, ...]:
+        return affine_kinds(self.ndim, 1 + self.features)
 
     def basis(self, points: Float[Tensor, "*batch D"]) -> Float[Tensor, "*batch K"]:
         """The rows of B at given points: what ``theta.mT`` is multiplied by."""

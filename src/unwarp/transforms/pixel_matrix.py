@@ -12,8 +12,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from unwarp import coordinates
-from unwarp._typing import Float
+from unwarp import _checks, coordinates
+from unwarp._numbers import is_integer
+from unwarp._typing import Float, Size
 from unwarp.errors import ShapeError
 from unwarp.transforms.affine import homogeneous
 from unwarp.transforms.base import inverse_matrix
@@ -21,8 +22,8 @@ from unwarp.transforms.base import inverse_matrix
 
 def from_pixel_matrix(
     matrix: Float[Tensor, "*batch rows D1"],
-    size_in: Sequence[int],
-    size_out: Sequence[int] | None = None,
+    size_in: Size,
+    size_out: Size | None = None,
     *,
     align_corners: bool = False,
 ) -> Float[Tensor, "*batch D1 D1"]:
@@ -30,7 +31,7 @@ def from_pixel_matrix(
 
     Args:
         matrix: ``(*batch, D, D + 1)`` affine or ``(*batch, D + 1, D + 1)`` projective, points ``(x, y, z)``.
-        size_in: size of the source image, in tensor order.
+        size_in: size of the source image, in tensor order; an integer stands for all axes.
         size_out: size of the destination; ``size_in`` by default.
         align_corners: as in the call of `unwarp.warp` that it is for. The picture does not depend on it.
 
@@ -39,7 +40,7 @@ def from_pixel_matrix(
         give the thetas.
 
     Raises:
-        ShapeError: the matrix does not fit the sizes.
+        ShapeError: the matrix does not fit the sizes, or a size is not positive.
 
     Examples:
         >>> shift = torch.tensor([[1.0, 0.0, 2.0], [0.0, 1.0, 0.0]])  # two pixels to the right, in OpenCV
@@ -47,19 +48,20 @@ def from_pixel_matrix(
         tensor([[ 1.,  0., -1.],
                 [ 0.,  1.,  0.]])
     """
-    size_out = size_in if size_out is None else size_out
-    full = _homogeneous(matrix, len(size_in), len(size_out))
+    sizes_in = _sizes(matrix, size_in)
+    sizes_out = sizes_in if size_out is None else _sizes(matrix, size_out)
+    full = _homogeneous(matrix, len(sizes_in), len(sizes_out))
     to_input = inverse_matrix(full.to(torch.float64))
-    inward = _to_normalised(size_in, align_corners=align_corners, device=matrix.device)
-    outward = inverse_matrix(_to_normalised(size_out, align_corners=align_corners, device=matrix.device))
+    inward = _to_normalised(sizes_in, align_corners=align_corners, device=matrix.device)
+    outward = inverse_matrix(_to_normalised(sizes_out, align_corners=align_corners, device=matrix.device))
     normalised = coordinates.matmul(coordinates.matmul(inward, to_input), outward)
     return (normalised / normalised[..., -1:, -1:]).to(coordinates.floating(matrix).dtype)
 
 
 def to_pixel_matrix(
     matrix: Float[Tensor, "*batch rows D1"],
-    size_in: Sequence[int],
-    size_out: Sequence[int] | None = None,
+    size_in: Size,
+    size_out: Size | None = None,
     *,
     align_corners: bool = False,
 ) -> Float[Tensor, "*batch D1 D1"]:
@@ -72,12 +74,20 @@ def to_pixel_matrix(
     Returns:
         Source-to-destination matrices between pixels, homogeneous with 1 as their last entry.
     """
-    size_out = size_in if size_out is None else size_out
-    full = _homogeneous(matrix, len(size_in), len(size_out))
-    inward = _to_normalised(size_in, align_corners=align_corners, device=matrix.device)
-    outward = inverse_matrix(_to_normalised(size_out, align_corners=align_corners, device=matrix.device))
+    sizes_in = _sizes(matrix, size_in)
+    sizes_out = sizes_in if size_out is None else _sizes(matrix, size_out)
+    full = _homogeneous(matrix, len(sizes_in), len(sizes_out))
+    inward = _to_normalised(sizes_in, align_corners=align_corners, device=matrix.device)
+    outward = inverse_matrix(_to_normalised(sizes_out, align_corners=align_corners, device=matrix.device))
     pixels = coordinates.matmul(coordinates.matmul(outward, inverse_matrix(full.to(torch.float64))), inward)
     return (pixels / pixels[..., -1:, -1:]).to(coordinates.floating(matrix).dtype)
+
+
+def _sizes(matrix: Tensor, size: Size) -> tuple[int, ...]:
+    """A size as a tuple; an integer stands for as many axes as the matrix has."""
+    _checks.tensor("matrix", matrix)
+    axes = matrix.shape[-1] - 1 if matrix.ndim else 0
+    return _checks.size(size, axes if is_integer(size) and axes in (1, 2, 3) else None)
 
 
 def _to_normalised(size: Sequence[int], *, align_corners: bool, device: torch.device) -> Float[Tensor, "D1 D1"]:

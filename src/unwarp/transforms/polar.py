@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from unwarp import coordinates
+from unwarp._numbers import is_number
 from unwarp._typing import Float
 from unwarp.errors import OptionError
 from unwarp.transforms.base import AbstractTransform
@@ -22,9 +23,9 @@ class AbstractPolar(AbstractTransform):
 
     def __init__(self, ndim: int = 2, *, radius: float = 1.0) -> None:
         super().__init__(ndim)
-        if not 0 < radius < math.inf:
+        if not is_number(radius) or not 0 < radius < math.inf:
             raise OptionError(f"radius: expected a positive number, got {radius!r}. 1 is half the width of the image.")
-        self.radius = radius
+        self.radius = float(radius)
 
     @abstractmethod
     def radii(self, u: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
@@ -102,12 +103,12 @@ class LogPolar(AbstractPolar):
 
     def __init__(self, ndim: int = 2, *, radius: float = 1.0, smallest: float = 0.05) -> None:
         super().__init__(ndim, radius=radius)
-        if not 0 < smallest < 1:
+        if not is_number(smallest) or not 0 < smallest < 1:
             raise OptionError(
                 f"smallest: expected a share of the radius between 0 and 1, got {smallest!r}. "
                 "Use about one pixel, 2 / width."
             )
-        self.smallest = smallest
+        self.smallest = float(smallest)
 
     def radii(self, u: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
         return self.radius * torch.exp(0.5 * math.log(self.smallest) * (1 - u))

@@ -4,10 +4,12 @@ All act on normalised coordinates, as the paper does: on an image that is not sq
 shears it in pixels. Crop or pad to a square where that matters.
 """
 
+from typing import cast
+
 import torch
 from torch import Tensor
 
-from unwarp._typing import Float
+from unwarp._typing import Float, Shaped
 from unwarp.transforms.affine import assemble
 from unwarp.transforms.base import AbstractMatrixTransform, Kind
 from unwarp.transforms.rotation import ANGLES, rotation_matrix, rotation_parameters
@@ -90,8 +92,8 @@ class Rigid(AbstractMatrixTransform):
 class Similarity(AbstractMatrixTransform):
     """x_s = s R x_t + t.
 
-    Convention: ``theta = (s, rotation, translation)``, rotation as in `Rigid`; 2D ``(s, angle, t_x, t_y)``. Positive
-    scales; ``s < 1`` zooms in.
+    Convention: ``theta = (s, rotation, translation)``, rotation as in `Rigid`; 2D ``(s, angle, t_x, t_y)``. Scales are
+    positive, and ``s < 1`` zooms in; a negative one is a half turn more in 2D, and mirrors in 1D and 3D.
     """
 
     name = "similarity"
@@ -110,8 +112,9 @@ class Similarity(AbstractMatrixTransform):
 
     def from_matrix(self, matrix: Float[Tensor, "*batch D1 D1"]) -> Float[Tensor, "*batch P"]:
         linear, shift = matrix[..., : self.ndim, : self.ndim], matrix[..., : self.ndim, self.ndim]
-        # The columns of s R all have length s; hypot of the first is exact for the identity.
-        scale = linear[..., 0].square().sum(-1, keepdim=True).sqrt()
+        # The columns of s R all have length |s|; hypot of the first is exact for the identity.
+        length = linear[..., 0].square().sum(-1, keepdim=True).sqrt()
+        scale = length if self.ndim == 2 else torch.where(_reflects(linear / length[..., None]), -length, length)
         return torch.cat([scale, rotation_parameters(linear / scale[..., None]), shift], dim=-1)
 
     @property
@@ -124,6 +127,13 @@ def _kinds(*, scales: int, angles: int, shifts: int) -> tuple[Kind, ...]:
     middle: tuple[Kind, ...] = ("angle",) * angles
     last: tuple[Kind, ...] = ("shift",) * shifts
     return (*first, *middle, *last)
+
+
+def _reflects(orthogonal: Float[Tensor, "*batch D D"]) -> Shaped[Tensor, "*batch 1"]:
+    """Whether the determinant is negative, in 1D or, as a triple product, in 3D."""
+    first, *others = orthogonal.detach().unbind(-1)
+    product = cast("Tensor", torch.linalg.cross(first, others[0])) * others[1] if others else first
+    return product.sum(-1, keepdim=True) < 0
 
 
 def _eye(theta: Tensor, ndim: int) -> Tensor:

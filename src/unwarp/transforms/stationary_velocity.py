@@ -8,6 +8,7 @@ from torch import Tensor
 
 from unwarp import coordinates
 from unwarp._checks import counts
+from unwarp._numbers import is_integer
 from unwarp._typing import Float
 from unwarp.errors import OptionError
 from unwarp.transforms.base import AbstractDisplacement, Kind
@@ -18,8 +19,8 @@ class StationaryVelocity(AbstractDisplacement):
     """T = exp(v): the field v is divided by 2^squarings, and the small map composed with itself as often.
 
     Displacements are kept on the lattice of the field and are linear in between, as in medical image registration. So
-    the inverse ``-theta`` is exact up to the lattice's resolution (`Diffeomorphic` has no such error). Beyond the
-    lattice the field continues as at its border.
+    the inverse ``-theta`` is exact up to the lattice's resolution (`Diffeomorphic` has no such error), for points that
+    stay on the lattice: beyond it they move as its border does.
 
     Convention: ``theta`` is ``(batch, *size, D)``: velocities ``(x, y, z)`` from output to input, normalised, on a
     lattice from -1 to 1.
@@ -35,9 +36,9 @@ class StationaryVelocity(AbstractDisplacement):
     def __init__(self, size: Sequence[int] | None = None, *, ndim: int = 2, squarings: int = 7) -> None:
         super().__init__(ndim)
         self.size = counts("size", (8,) * ndim if size is None else size, ndim, least=2)
-        if not 0 <= squarings <= 30:
-            raise OptionError(f"squarings: expected 0 to 30, got {squarings!r}.")
-        self.squarings = squarings
+        if not is_integer(squarings) or not 0 <= squarings <= 30:
+            raise OptionError(f"squarings: expected an integer from 0 to 30, got {squarings!r}. Leave it out for 7.")
+        self.squarings = int(squarings)
 
     @property
     def theta_shape(self) -> tuple[int, ...]:
@@ -51,7 +52,8 @@ class StationaryVelocity(AbstractDisplacement):
         return torch.zeros(self.theta_shape, dtype=dtype, device=device)
 
     def inverse(self, theta: Float[Tensor, "*batch *size D"]) -> Float[Tensor, "*batch *size D"]:
-        """Time runs backwards: ``-theta``. Exact up to the resolution of the lattice."""
+        """Time runs backwards: ``-theta``. Exact up to the resolution of the lattice, where points stay on it."""
+        self._batch_shape(theta)
         return -theta
 
     def displacement(

@@ -8,6 +8,13 @@ from unwarp.errors import ShapeError
 from unwarp.transforms.base import AbstractDisplacement, AbstractTransform, map_by_matrix
 
 
+def resolve_part(part: str | AbstractTransform, ndim: int) -> AbstractTransform:
+    """A family as wrappers are given it: an object as it is, a name for one of its own."""
+    from unwarp.transforms.resolve import create  # not at import: its table of names holds the wrappers
+
+    return part if isinstance(part, AbstractTransform) else create(part, ndim)
+
+
 class AbstractWrapper(AbstractDisplacement):
     """A family made of others; given by a matrix where all of them are."""
 
