@@ -21,8 +21,8 @@ class BSpline(AbstractKernel):
     are found from the pixels by a prefilter, such that V passes through every pixel of the padded image. The result has
     ``order - 1`` continuous derivatives. Orders 0 and 1 are nearest and linear sampling.
 
-    The identity transform returns the image within rounding of the prefilter, not bit for bit: in float32 within 1e-6 of
-    its range at order 3, 1e-5 at order 7.
+    The identity transform returns the image within rounding of the prefilter, not bit for bit: in float32 within 1e-6
+    of its range at order 3, 1e-5 at order 7.
 
     Args:
         order: degree of the polynomial pieces, 0 to 7.
