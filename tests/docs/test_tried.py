@@ -54,6 +54,7 @@ def test_rows_are_those_of_the_records(experiment, row):
         assert training["localiser_lr_scale"] == float(row["localiser"])
         assert training["regression_lr_scale"] == float(row["regression"])
         assert training["label_smoothing"] == float(row["smoothing"])
+        assert training["outside_penalty"] == float(row["outside"])
 
 
 def test_every_record_of_the_networks_with_todays_other_settings_is_told():
