@@ -241,34 +241,9 @@ template <class S, class A, int D, int K> class Sampler {
     bool touched[TileOf::padded / Lanes<A>::count];
     if (!band.whole) confine(tile, band, touched);
     for (int64_t k = 0; k < tile.count;) {
-      int64_t end = band.whole ? tile.count : run_of(touched, k, tile.count);
+      int64_t end = band.whole ? tile.count : run_of<A>(touched, k, tile.count);
       if (end > k) scatter_run<Windowed>(tile, band, target, t, c, channels, k, end);
       k = smaller(tile.count, end > k ? end : k + Lanes<A>::count);
-    }
-  }
-
-  // End of the run of vectors from pixel k on that touch the band.
-  static int64_t run_of(const bool* touched, int64_t k, int64_t count) {
-    int64_t end = k;
-    while (end < count && touched[end / Lanes<A>::count]) end += Lanes<A>::count;
-    return smaller(end, count);
-  }
-
-  // Takes the weight from every row of taps outside of the band: its pixels belong to another thread.
-  void confine(TileOf& tile, const Band& band, bool* touched) const {
-    Indices<A> from = splat_index<A>(static_cast<Index<A>>(band.from)), to = splat_index<A>(static_cast<Index<A>>(band.to));
-    for (int64_t k = 0; k < tile.count; k += Lanes<A>::count) {
-      Indices<A> any{};
-      for (int r = 0; r < TileOf::rows; ++r) {
-        Indices<A> row = aligned<Indices<A>>(tile.row[r] + k);
-        Indices<A> mine = (row >= from) & (row < to);
-        put(tile.row[r] + k, mine ? row : from);
-        put(tile.wrow[r] + k, mine ? aligned<Real<A>>(tile.wrow[r] + k) : Real<A>{});
-        any |= mine;
-      }
-      bool hit = false;
-      for (int l = 0; l < Lanes<A>::count; ++l) hit |= any[l] != 0;
-      touched[k / Lanes<A>::count] = hit;
     }
   }
 

@@ -10,7 +10,6 @@ import unwarp
 from support.generators import generator, image, off_lattice_grid
 from support.tolerances import assert_matches, assert_same
 from unwarp import kernels, padding
-from unwarp.transforms.resolve import resolve
 
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")  # torch's own forward mode uses it
 
@@ -186,28 +185,6 @@ def test_vmap_and_compile_take_a_number():
         lambda t: unwarp.warp(x, t, "affine", (4, 4), antialias=6.0), fullgraph=True, backend="aot_eager"
     )
     assert_matches(compiled(theta), expected, "rearranged")
-
-
-@pytest.mark.parametrize("mode", ["bilinear", "bicubic", "lanczos3"])
-@pytest.mark.parametrize("family", ["affine", "projective", "thin_plate_spline"])
-def test_large_outputs_compile_to_one_graph(family, mode):
-    """More samples than are evaluated at once, with gradients; a window read from the data where an op reads it."""
-    transform = resolve(family, 2)
-    theta = 3 * transform.identity()[None] if family != "projective" else torch.eye(3).flatten()[None, :8] * 3
-    leaves = image((96, 90), batch=1).requires_grad_(), theta.requires_grad_()
-    fused = unwarp.available_backends()["native"] is None and mode != "lanczos3"
-    for antialias in (8.0, True)[: 1 + fused]:
-
-        def warp(source, theta, antialias=antialias):
-            return unwarp.warp(source, theta, transform, (24, 24), mode=mode, antialias=antialias)
-
-        torch.compiler.reset()
-        warped, expected = torch.compile(warp, fullgraph=True, backend="aot_eager")(*leaves), warp(*leaves)
-        assert_matches(warped, expected, "rearranged")
-        weights = torch.randn(expected.shape, generator=generator())
-        found = (torch.autograd.grad(values, leaves, weights) for values in (warped, expected))
-        for actual, wanted in zip(*found, strict=True):
-            assert_matches(actual, wanted, "backend")
 
 
 def test_vmap_with_true_says_what_to_do():

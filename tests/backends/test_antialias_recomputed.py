@@ -1,4 +1,4 @@
-"""What anti-aliased sampling recomputes in the backward pass is what the forward pass computed."""
+"""Anti-aliased sampling in parts: recomputed in the backward pass, or all of them in one compiled graph."""
 
 import math
 
@@ -7,9 +7,10 @@ import torch
 from torch import nn
 
 import unwarp
-from support.generators import image
+from support.generators import generator, image
 from support.tolerances import assert_matches
 from unwarp.kernels import Gaussian
+from unwarp.transforms.resolve import resolve
 
 
 @pytest.mark.parametrize("needs_gradient", [True, False])
@@ -39,3 +40,25 @@ def test_the_gradient_is_that_of_the_kernel_in_the_forward_pass(needs_gradient):
         with torch.no_grad():
             ends = [(warped(width + step)[:, :1] * weights).sum() for step in (1e-6, -1e-6)]
         assert gradients[1].item() == pytest.approx(((ends[0] - ends[1]) / 2e-6).item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic", "lanczos3"])
+@pytest.mark.parametrize("family", ["affine", "projective", "thin_plate_spline"])
+def test_large_outputs_compile_to_one_graph(family, mode):
+    """More samples than are evaluated at once, with gradients; a window read from the data where an op reads it."""
+    transform = resolve(family, 2)
+    theta = 3 * transform.identity()[None] if family != "projective" else torch.eye(3).flatten()[None, :8] * 3
+    leaves = image((96, 90), batch=1).requires_grad_(), theta.requires_grad_()
+    fused = unwarp.available_backends()["native"] is None and mode != "lanczos3"
+    for antialias in (8.0, True)[: 1 + fused]:
+
+        def warp(source, theta, antialias=antialias):
+            return unwarp.warp(source, theta, transform, (24, 24), mode=mode, antialias=antialias)
+
+        torch.compiler.reset()
+        warped, expected = torch.compile(warp, fullgraph=True, backend="aot_eager")(*leaves), warp(*leaves)
+        assert_matches(warped, expected, "rearranged")
+        weights = torch.randn(expected.shape, generator=generator())
+        found = (torch.autograd.grad(values, leaves, weights) for values in (warped, expected))
+        for actual, wanted in zip(*found, strict=True):
+            assert_matches(actual, wanted, "backend")

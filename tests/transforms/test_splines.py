@@ -1,9 +1,5 @@
 """The families that displace control points, against scikit-image and scipy, and the laws of their bases."""
 
-import copy
-import gc
-import sys
-
 import numpy as np
 import pytest
 import scipy.interpolate
@@ -16,7 +12,6 @@ from support.generators import generator, image, theta_near_identity
 from support.tolerances import assert_matches, assert_same
 from unwarp.errors import OptionError, ShapeError
 from unwarp.transforms import (
-    Bounded,
     BSpline,
     Diffeomorphic,
     Flow,
@@ -24,7 +19,6 @@ from unwarp.transforms import (
     PiecewiseAffine,
     StationaryVelocity,
     ThinPlateSpline,
-    spline,
 )
 
 SPLINES = {"piecewise_affine": PiecewiseAffine, "thin_plate_spline": ThinPlateSpline, "b_spline": BSpline}
@@ -211,18 +205,6 @@ def test_the_b_spline_has_its_second_derivative_on_the_lines_of_its_lattice():
         torch.testing.assert_close(at, beside, rtol=1e-4, atol=1e-5)
 
 
-def test_splines_leave_nothing_behind():
-    spline_module = sys.modules[ThinPlateSpline.__mro__[1].__module__]
-    gc.collect()
-    before = len(spline_module._BY_NUMBER), len(spline_module._BY_POINTS)
-    alike = [ThinPlateSpline(torch.rand(8, 2, generator=generator(seed))) for seed in range(5)]
-    alike += [copy.deepcopy(alike[0]), ThinPlateSpline(alike[0].control)]
-    assert (len(spline_module._BY_NUMBER), len(spline_module._BY_POINTS)) == (before[0] + 5, before[1] + 5)
-    del alike
-    gc.collect()
-    assert (len(spline_module._BY_NUMBER), len(spline_module._BY_POINTS)) == before
-
-
 def test_control_points_that_determine_no_spline_are_refused():
     line = torch.tensor([[0.0, 0.0], [0.1, 0.1], [0.3, 0.3], [0.7, 0.7]])
     repeated = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
@@ -245,31 +227,6 @@ def test_two_rows_of_fiducial_points_rectify_text():
     transform = ThinPlateSpline(control)
     arc = control + torch.stack([torch.zeros(20), 0.3 * (1 - control[:, 0] ** 2)], dim=-1)
     torch.testing.assert_close(transform(arc, control), arc, atol=1e-5, rtol=0)
-
-
-@pytest.mark.parametrize("family", [BSpline, PiecewiseAffine])
-def test_the_weights_of_another_lattice_are_refused(family):
-    with pytest.raises(ShapeError, match=r"a lattice of \(5, 3\)"):
-        family((5, 3)).load_state_dict(family((3, 5)).state_dict())
-    family((5, 3)).load_state_dict(family((5, 3)).bfloat16().state_dict())
-    with torch.device("meta"):
-        empty = family((5, 3))
-    with pytest.warns(UserWarning, match="no-op"):  # torch's own: there is nothing to load into
-        empty.load_state_dict(family((5, 3)).state_dict())
-
-
-@pytest.mark.parametrize("family", [ThinPlateSpline, BSpline, PiecewiseAffine, Diffeomorphic, LearnedBasis, Bounded])
-def test_a_module_of_the_meta_device_is_whole_after_loading(family):
-    made = family()
-    with torch.device("meta"):
-        empty = family()
-    assert all(tensor.is_meta for tensor in (*empty.parameters(), *empty.buffers()))
-    filled = empty.to_empty(device="cpu")
-    for tensor in (*filled.parameters(), *filled.buffers()):
-        tensor.data.fill_(torch.nan)
-    filled.load_state_dict(made.state_dict())
-    theta = theta_near_identity(made, dtype=torch.float32)
-    assert_same(unwarp.warp(image((6, 6)), theta, filled), unwarp.warp(image((6, 6)), theta, made))
 
 
 @pytest.mark.parametrize(
@@ -301,21 +258,3 @@ def test_wrong_counts_name_their_argument(make, argument):
 
 def test_counts_may_be_of_numpy():
     assert BSpline((np.int64(3), np.int32(5))).counts == (3, 5)
-
-
-def test_of_large_bases_the_last_alone_is_kept(monkeypatch):
-    monkeypatch.setattr(spline, "_KEPT_BYTES", 2000)
-    transform = BSpline((2, 2))
-    bases = [
-        transform.grid_basis((n, n), align_corners=False, dtype=torch.float32, device=torch.device("cpu"))
-        for n in (8, 9, 30)
-    ]
-    assert list(transform._grid_bases.values()) == [bases[-1]]
-
-
-def test_a_basis_is_made_in_parts(monkeypatch):
-    whole, parts = ThinPlateSpline(), ThinPlateSpline()
-    options = {"align_corners": False, "dtype": torch.float32, "device": torch.device("cpu")}
-    expected = whole.grid_basis((9, 7), **options)
-    monkeypatch.setattr(spline, "_POINTS_AT_ONCE", 10)
-    assert_matches(parts.grid_basis((9, 7), **options), expected, "rearranged")
