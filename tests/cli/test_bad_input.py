@@ -3,10 +3,13 @@
 import errno
 import gzip
 import shutil
+import sys
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from support.small_mnist import write_mnist_folder
 
@@ -45,6 +48,34 @@ def test_wrong_options_are_explained_by_the_parser(unwarp, arguments):
     assert result.code == 2
     assert "Error" in result.err
     assert "Traceback" not in result.err
+
+
+@pytest.mark.parametrize("command", [["train", NAME], ["demo"], ["data", "show", "r"]])
+def test_a_seed_is_a_number_that_torch_takes(unwarp, command):
+    result = unwarp(*command, "--seed", 10**23)
+    assert result.code == 2
+    assert "--seed" in result.err
+    assert "Traceback" not in result.err
+
+
+def test_more_validation_digits_than_there_are(unwarp):
+    result = unwarp("train", NAME, "data.source=packaged", "data.validation=6000")
+    assert_one_error(result, "data.validation: expected 1 to 5999 of the 6000 training digits, got 6000", code=2)
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_what_the_output_cannot_show_is_shown_as_a_number(unwarp, monkeypatch, stream):
+    """As with LC_ALL=C, or a file name that is no text."""
+    name = "bild-\xe9-\udcff.png"
+    Image.new("L", (8, 8)).save("plain.png")
+    if stream == "stdout":
+        Path("plain.png").rename(name)
+    shown = TextIOWrapper(BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, stream, shown)
+    result = unwarp("warp", name, "--rotate", "3", "-o", f"out-{name}")
+    assert result.code == (0 if stream == "stdout" else 1)
+    shown.flush()
+    assert b"bild-\\xe9-\\udcff.png" in shown.buffer.getvalue()
 
 
 def damaged(folder, damage):

@@ -37,6 +37,24 @@ def test_what_can_be_measured(unwarp):
     assert (result.code, "expected one of cpu, gpu, quality, step" in result.err) == (2, True)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["cpu", "--seconds", "nan"], "--seconds: expected a number of seconds, 0 or more, got nan"),
+        (["cpu", "--seconds", "inf"], "--seconds: expected a number of seconds"),
+        (["step", "--seconds=-1"], "--seconds: expected a number of seconds"),
+        (["step", "--only", "affine"], "--only: expected bench cpu or gpu or quality with it, got bench step"),
+        (["quality", "--clock", "wall"], "--clock: expected bench cpu or step with it, got bench quality"),
+        (["cpu", "--clock", "sun"], "--clock: expected one of wall, cpu, got 'sun'"),
+    ],
+)
+def test_options_without_a_meaning_are_refused_before_anything_runs(arguments, message, unwarp, monkeypatch):
+    monkeypatch.setattr("subprocess.run", None)
+    result = unwarp("bench", *arguments)
+    assert result.code == 2
+    assert result.err.startswith(f"error: {message}")
+
+
 class Event:
     """A clock that says a millisecond."""
 

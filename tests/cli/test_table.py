@@ -1,4 +1,5 @@
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -53,9 +54,37 @@ def test_jobs_run_at_the_same_time(table):
     assert len(record_files()) == 2
 
 
+def test_a_damaged_record_is_replaced_and_one_of_other_digits_is_not_taken(table, tmp_path, mnist_folder):
+    only = ["--only", "mnist-r/fcn"]
+    table(*only)
+    (record,) = record_files()
+    content = record.read_bytes()
+    record.write_bytes(content[:100])
+    refused = table("--no-run")
+    assert (refused.code, "Delete the file" in refused.err) == (1, True)
+    replaced = table(*only)
+    assert (replaced.code, "damaged record replaced" in replaced.out) == (0, True)
+    assert json.loads(record.read_text())["test_error"] == json.loads(content)["test_error"]
+    other = tmp_path / "other"
+    shutil.copytree(mnist_folder, other)
+    for kind in ("images-idx3", "labels-idx1"):
+        shutil.copyfile(other / f"t10k-{kind}-ubyte.gz", other / f"train-{kind}-ubyte.gz")
+    again = table(*only, "--data-dir", other)
+    assert (again.code, "trained" in again.out) == (0, True)
+    assert table(*only, "--data-dir", other).out.count("done before") == 1
+    assert len(record_files()) == 2  # the one of the first digits has moved aside
+
+
 def test_no_run_makes_the_table_alone(table):
     assert table("--no-run").code == 0
     assert record_files() == []
+
+
+def test_no_figure_is_cut_in_a_narrow_window(unwarp, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    printed = unwarp("table", "1", "--budget", "quick", "--no-run").out
+    assert "(13. │ │ │ )" in printed  # one row after another
+    assert "…" not in printed
 
 
 @pytest.mark.timeout(300)  # two programs start, each of which imports all of the trainer

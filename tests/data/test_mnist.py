@@ -60,6 +60,25 @@ def test_a_missing_file_is_named_with_the_ways_out(digits_dir, name):
         mnist.load("train", data_dir=digits_dir)
 
 
+def test_digest_tells_digits_from_others_however_they_are_packed(digits_dir):
+    plain = mnist.digest(digits_dir)
+    for path in list(digits_dir.iterdir()):
+        pack(path)
+    assert mnist.digest(digits_dir) == plain
+    labels = digits_dir / "t10k-labels-idx1-ubyte.gz"
+    changed = bytearray(gzip.decompress(labels.read_bytes()))
+    changed[-1] ^= 1
+    labels.write_bytes(gzip.compress(changed) + b"\0")  # padding, so that the size tells even a clock that stands
+    assert mnist.digest(digits_dir) != plain
+
+
+def test_digest_of_the_published_files_is_known_without_them(digits_dir):
+    names = [name for split in mnist.SPLITS for name in mnist.FILES[split]]
+    of_files = [hashlib.sha256((digits_dir / name).read_bytes()).hexdigest() for name in names]
+    assert mnist.digest(digits_dir) == mnist.combined(of_files)
+    assert mnist.combined(mnist.SHA256[name] for name in names) == mnist.PUBLISHED
+
+
 def test_more_images_than_labels(digits_dir):
     write_idx(digits_dir / "train-labels-idx1-ubyte", np.zeros(11, np.uint8))
     with pytest.raises(DataError, match=r"a label for each of the 12 images of train-images-idx3-ubyte, got 11"):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from unwarp.data import mnist
-from unwarp.data.mnist_subset import FILE_NAME, subset
+from unwarp.data.mnist_subset import FILE_NAME, digest, subset
 from unwarp.errors import OptionError
 
 COUNTS = {"train": 6000, "test": 2000}
@@ -59,6 +59,10 @@ def test_each_digit_is_where_the_file_says(split):
     images, labels, indices = arrays(split)
     assert np.array_equal(whole.images.numpy()[indices], images)
     assert np.array_equal(whole.labels.numpy()[indices], labels)
+
+
+def test_digest_stays_as_it_was_when_runs_did_not_write_it_down():
+    assert digest() == "160498bca4d59704"
 
 
 def test_the_file_is_small_and_its_licence_beside_it():

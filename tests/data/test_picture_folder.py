@@ -40,6 +40,14 @@ def test_every_position_is_in_one_part_with_equal_shares_of_each_class():
     assert counts == [[14, 28, 1], [4, 8, 1], [2, 4, 1]]
 
 
+@pytest.mark.parametrize("count", range(3, 12))
+@pytest.mark.parametrize("shares", [(0.9, 0.05), (0.6, 0.15), (0.7, 0.2), (0.8, 0.15), (0.05, 0.9), (0.01, 0.01)])
+def test_a_small_class_is_in_every_part_and_no_picture_in_two(count, shares):
+    parts = divide([0] * count + [1] * 3, ["any", "three"], validation=shares[0], test=shares[1], seed=0)
+    assert sorted(index for part in parts for index in part) == list(range(count + 3))
+    assert all({index < count for index in part} == {True, False} for part in parts)
+
+
 def test_the_first_pictures_of_a_part_are_of_several_classes():
     """They stand for it in figures, and the folder lists one class after the other."""
     parts = divide(LABELS, CLASSES, validation=0.2, test=0.2, seed=0)

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -147,6 +148,62 @@ def test_a_table_of_another_network_is_refused(run, tmp_path):
     with pytest.raises(OptionError, match="table of another network"):
         run(root)
     assert run(root, force=True).done == 6
+
+
+def stopped_after(count, run, root, monkeypatch):
+    """Replace all pictures, but be killed when so many are written."""
+    wrote = []
+
+    def stop(path, pixels, like):
+        if len(wrote) == count:
+            raise KeyboardInterrupt
+        wrote.append(path)
+        return original(path, pixels, like)
+
+    original = applying.write_picture
+    with monkeypatch.context() as patch:
+        patch.setattr(applying, "write_picture", stop)
+        patch.setattr(applying.ThetaLog, "__exit__", lambda log, *_: log._file.close())  # a kill leaves no last word
+        with pytest.raises(KeyboardInterrupt):
+            run(root, force=True)
+
+
+def test_a_replacement_that_is_cut_short_leaves_no_older_picture(run, network, tmp_path, monkeypatch):
+    """A row is of the picture beside it, and what is not yet replaced is replaced by the next run."""
+    root = write_digit_folder(tmp_path / "in", each=6)
+    run(root)
+    monkeypatch.setattr(applying, "_BATCH", 2)
+    (tmp_path / "weights").write_bytes(b"another")
+    network.model.transformer.regression.bias.data.copy_(torch.tensor([1.0, 0, 0, 0, 1, 0]))
+    for _ in range(2):  # the second run forgets the few rows of the first one
+        stopped_after(5, run, root, monkeypatch)
+    applied = run(root)
+    assert (applied.before, applied.done, applied.failed) == (5, 7, [])
+    for path in root.rglob("*.png"):
+        made = read_picture(tmp_path / "out" / path.relative_to(root)).pixels
+        np.testing.assert_array_equal(made, read_picture(path).pixels)
+    assert not list((tmp_path / "out").glob(".*"))
+
+
+def test_replacing_a_few_leaves_the_others_to_be_replaced(run, tmp_path):
+    root = write_digit_folder(tmp_path / "in", each=2)
+    run(f"{root}/*/*.png")
+    (tmp_path / "weights").write_bytes(b"another")
+    assert run(f"{root}/*/000.png", force=True).done == 2
+    assert len(table(tmp_path)) == 2
+    applied = run(f"{root}/*/*.png")
+    assert (applied.before, applied.done, applied.failed) == (2, 2, [])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are text there")
+def test_a_name_that_is_no_text_is_kept_as_it_is(run, tmp_path):
+    (tmp_path / "in").mkdir()
+    name = os.fsdecode(b"x\xff\xfe.png")
+    Image.fromarray(np.zeros((30, 30), np.uint8)).save(tmp_path / "in" / "x.png")
+    (tmp_path / "in" / "x.png").rename(tmp_path / "in" / name)
+    assert run(tmp_path / "in").done == 1
+    assert run(tmp_path / "in").before == 1
+    assert (tmp_path / "out" / name).is_file()
 
 
 def test_patterns_folders_and_files_are_found_but_not_the_output(tmp_path):

@@ -20,6 +20,13 @@ def training(*assignments):
 def test_epochs_and_steps():
     assert build_epochs(training("training.epochs=7"), batches=10) == 7
     assert build_epochs(training("training.steps=150000"), batches=215) == 698
+    assert build_epochs(training("training.steps=150000"), batches=431, processes=2) == 698
+
+
+@pytest.mark.parametrize("setting", ["training.epochs=7", "training.steps=5"])
+def test_more_processes_than_batches_are_refused(setting):
+    with pytest.raises(OptionError, match="devices: expected at most 1 processes, .* got 2. Use fewer"):
+        build_epochs(training(setting), batches=1, processes=2)
 
 
 @pytest.mark.parametrize(

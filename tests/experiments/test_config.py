@@ -37,6 +37,10 @@ def test_values_read_back():
         ("model.output=28", "model.output: expected 0 for cnn"),
         ("model.width=0", "model.width: expected at least 1"),
         ("model.control=1", "model.control: expected at least 2"),
+        ("model.width=1000000000", "model.width: expected 1 to 4096, got 1000000000"),
+        (f"training.epochs={10**23}", "training.epochs: expected 1 to 1000000, got 1" + 23 * "0"),
+        (f"training.steps={10**23}", "training.steps: expected 0 to 1000000000"),
+        (f"data.batch_size={10**23}", "data.batch_size: expected 1 to 1048576"),
     ],
 )
 def test_refuses(assignment, message):

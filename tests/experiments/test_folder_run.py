@@ -1,5 +1,6 @@
 """Runs on a folder of pictures: every setting counts, and no picture is trained on and tested on."""
 
+import fcntl
 import shutil
 
 import pytest
@@ -65,6 +66,13 @@ def test_the_same_pictures_elsewhere_are_the_same(digits, plain, tmp_path):
     moved = tmp_path / "digits"
     shutil.copytree(digits, moved)
     held_out_pictures({**read_checkpoint(plain.checkpoint).about, "root": str(moved)})
+
+
+def test_an_out_that_another_process_trains_in_is_refused(digits, tmp_path):
+    with (tmp_path / ".claim").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # of another opening of the file, so that it counts as another's
+        with pytest.raises(OptionError, match=r"out: .* no other process .*--out"):
+            train(digits, tmp_path)
 
 
 def test_a_run_cannot_become_shorter(digits, tmp_path):

@@ -1,7 +1,9 @@
 """Networks come back from checkpoints and from exported weights, and nothing is run on the way."""
 
+import dataclasses
 import json
 import pickle
+import shutil
 from pathlib import Path
 
 import onnxruntime
@@ -94,6 +96,32 @@ def test_exported_files_hold_the_same_network(finished, tmp_path):
     assert card["about"]["config"]["data"]["height"] == 28
     assert card["classes"] == ["1", "4"]
     assert card["versions"]["torch"] == torch.__version__
+
+
+def card_of(checkpoint, folder):
+    """The card that an export writes."""
+    list(export_network(checkpoint, folder / "card.safetensors", [".safetensors"]))
+    return json.loads((folder / "card.json").read_text())
+
+
+def test_card_gives_no_error_of_another_epoch(finished, tmp_path):
+    content = torch.load(finished.checkpoint, weights_only=True)
+    run = tmp_path / "run"
+    shutil.copytree(finished.checkpoint.parents[1], run)
+    for moved, known in ((0, True), (1, False)):
+        torch.save(content | {"epoch": content["epoch"] + moved}, run / "checkpoints" / "some.ckpt")
+        assert (card_of(run / "checkpoints" / "some.ckpt", tmp_path)["error"] is not None) == known
+
+
+@pytest.mark.parametrize("changes", [{"seed": 1}, {"name": "folder/other"}, {"seconds": 1e6}])
+def test_card_gives_no_error_of_another_run(finished, tmp_path, changes):
+    run = tmp_path / "run"
+    shutil.copytree(finished.checkpoint.parents[1], run)
+    values = dataclasses.asdict(finished.record)
+    if "seconds" in changes:
+        values["history"] = [row | changes for row in values["history"]]
+    (run / "record.json").write_text(json.dumps(values | changes))
+    assert card_of(run / "checkpoints" / "best.ckpt", tmp_path)["error"] is None
 
 
 def test_damaged_or_foreign_weights_are_refused(finished, tmp_path):

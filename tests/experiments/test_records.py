@@ -40,6 +40,26 @@ def test_damaged_records_are_refused(tmp_path, content):
         read_record(path)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("config", [1]),
+        ("config", {"data": 3}),
+        ("test_error", "12"),
+        ("seed", 1.5),
+        ("history", [1]),
+        ("figures", None),
+        ("digits", 7),
+        ("test_examples", "40"),
+    ],
+)
+def test_values_of_another_type_are_refused(tmp_path, name, value):
+    path = tmp_path / "record.json"
+    path.write_text(json.dumps(dataclasses.asdict(RECORD) | {name: value}))
+    with pytest.raises(DataError, match=rf"record\.json \(.*{name}.*Delete the file"):
+        read_record(path)
+
+
 def test_missing_record_is_refused(tmp_path):
     with pytest.raises(DataError, match=r"none\.json"):
         read_record(tmp_path / "none.json")

@@ -1,8 +1,38 @@
 import os
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+
+import pytest
+
+from unwarp.experiments.worker_process import Worker
+
+
+@pytest.fixture
+def worker():
+    started = Worker(1)
+    yield started
+    started.kill()
+
+
+def test_a_worker_answers_until_it_is_killed(worker):
+    worker.hand(os.getpid)
+    process = worker.answer()
+    assert process != os.getpid()
+    worker.hand(signal.getsignal, signal.SIGINT)
+    assert worker.answer() == signal.SIG_IGN
+    worker.hand(os.stat, "missing")
+    with pytest.raises(FileNotFoundError, match="missing"):
+        worker.answer()
+    os.kill(process, signal.SIGKILL)
+    assert worker.answer() is None
+    assert worker.exit_code() == -signal.SIGKILL
+
+
+def test_ctrl_c_is_the_parents(worker):
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_orphans_end(tmp_path):

@@ -202,3 +202,18 @@ def test_nan_in_any_output_is_no_agreement(tmp_path):
     path = export_onnx(model, IMAGES[:1], tmp_path / "net.onnx", outputs=("one", "two"))
     with pytest.raises(DataError, match="got nan"):
         check_onnx(model, path, IMAGES)
+
+
+def test_a_full_disk_leaves_the_graph_that_was_there(tmp_path, monkeypatch):
+    def fill(path, content):
+        path.touch()
+        raise OSError(28, "No space left on device")
+
+    path = tmp_path / "graph.onnx"
+    path.write_text("before")
+    with monkeypatch.context() as patch:
+        patch.setattr("pathlib.Path.write_bytes", fill)
+        with pytest.raises(OSError, match="No space left"):
+            export_onnx(nn.Flatten(), IMAGES[:1], path)
+    assert path.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [path]

@@ -39,3 +39,14 @@ def test_any_batch_comes_out_the_same(transform, tmp_path):
     with torch.no_grad():
         for batch in (1, 2, 5):
             assert (program(images[:batch]) - model(images[:batch])).abs().max() < 1e-5
+
+
+def test_a_file_that_cannot_be_written_is_an_error_of_its_path(tmp_path, monkeypatch):
+    def refuse(path, content):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("pathlib.Path.write_bytes", refuse)
+    with pytest.raises(PermissionError) as raised:
+        export_program(nn.Flatten(), torch.rand(1, 1, 4, 4), tmp_path / "program.pt2")
+    assert raised.value.filename == str(tmp_path / "program.pt2")
+    assert not list(tmp_path.iterdir())

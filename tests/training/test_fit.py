@@ -1,4 +1,6 @@
 import csv
+import os
+import signal
 from functools import partial
 
 import pytest
@@ -7,6 +9,7 @@ import torch
 from unwarp.data.distorted_mnist import FreshBatches
 from unwarp.errors import CheckpointError, TrainingError
 from unwarp.training.checkpoints import read_checkpoint
+from unwarp.training.fit import Terminated
 from unwarp.training.fit import test_error as measure
 from unwarp.training.module import ClassificationModule
 from unwarp.training.precision import Precision
@@ -21,6 +24,21 @@ class KilledInTheSecondEpoch(FreshBatches):
         if key == (1, 1):
             raise KeyboardInterrupt
         return super().__getitem__(key)
+
+
+class AskedToEnd(FreshBatches):
+    """SIGTERM comes with a batch of the second epoch."""
+
+    batch = 0
+
+    def __getitem__(self, key):
+        if key == (1, self.batch % self.num_batches):
+            os.kill(os.getpid(), signal.SIGTERM)
+        return super().__getitem__(key)
+
+
+class AskedToEndAtTheEnd(AskedToEnd):
+    batch = -1
 
 
 def same(first, second):
@@ -65,6 +83,30 @@ def test_resumed_run_equals_the_uninterrupted_one(hidden, tmp_path, make_module,
     again = fit_small(resumed, make_data(), tmp_path, resume=last)
     assert same(module.model.state_dict(), resumed.model.state_dict())
     assert figures(again.history) == figures(outcome.history)
+
+
+@pytest.mark.parametrize("training", [AskedToEnd, AskedToEndAtTheEnd])
+def test_a_request_to_end_is_told_apart_from_success(training, tmp_path, make_module, make_data, fit_small):
+    handler = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(Terminated):
+        fit_small(make_module(), make_data(training=training), tmp_path)
+    assert read_checkpoint(tmp_path / "checkpoints" / "last.ckpt").epoch == 1
+    assert signal.getsignal(signal.SIGTERM) is handler
+
+
+def test_a_request_to_end_after_the_last_epoch_is_heeded(tmp_path, make_module, make_data, fit_small):
+    module = make_module()
+    module.on_train_end = lambda: os.kill(os.getpid(), signal.SIGTERM)
+    with pytest.raises(Terminated):
+        fit_small(module, make_data(), tmp_path)
+    assert read_checkpoint(tmp_path / "checkpoints" / "last.ckpt").epoch == 2
+
+
+def test_a_request_to_end_during_the_test_is_heeded(make_module, make_data):
+    module, data = make_module(), make_data()
+    module.register_forward_pre_hook(lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(Terminated):
+        measure(module, data, precision=FLOAT32, device=CPU)
 
 
 def test_history_and_logs_hold_errors_and_theta(run):

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from unwarp.cli.console import plain_console
+from unwarp.cli.seed import LARGEST_SEED
 
 __all__ = ["app"]
 
@@ -44,7 +45,7 @@ def show(
     distortion: Annotated[str, typer.Argument(help="r, rts, p, e or tc.")],
     out: Annotated[Path | None, typer.Option(help="PNG, JPEG, PDF or SVG to write. [default: DISTORTION.png]")] = None,
     count: Annotated[int, typer.Option(min=1, max=400, help="How many digits.")] = 40,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the distortions.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of the distortions.")] = 0,
 ) -> None:
     """Draw distorted digits. Uses the digits that come with the package."""
     from unwarp.data import distortions, mnist_subset

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from unwarp.cli.console import plain_console
+from unwarp.cli.seed import LARGEST_SEED
 
 if TYPE_CHECKING:
     from unwarp.experiments.run import Finished
@@ -17,7 +18,7 @@ __all__ = ["demo"]
 
 def demo(
     out: Annotated[Path, typer.Option(help="Folder of the report, its pictures and the runs.")] = Path("demo"),
-    seed: Annotated[int, typer.Option(min=0, help="Seed of weights, order and distortions.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of weights, order and distortions.")] = 0,
     quiet: Annotated[bool, typer.Option("--quiet", help="Draw no progress bars.")] = False,
 ) -> None:
     """Train a CNN with and without a spatial transformer on the digits of the package, and show what it learned."""

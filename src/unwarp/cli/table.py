@@ -1,14 +1,16 @@
 """`unwarp table`: run what is missing of a table, and make it."""
 
 import itertools
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from unwarp.cli.console import plain_console
+from unwarp.cli.interruption import interruptible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,12 +87,10 @@ def _run(console: Console, wanted: "Sequence[Cell]", folders: "Folders", *, jobs
     from unwarp.experiments.cell_pool import run_cells
 
     failed = 0
-    try:
-        for number, outcome in enumerate(run_cells(wanted, folders, jobs=jobs, progress=progress), 1):
+    outcomes = run_cells(wanted, folders, jobs=jobs, progress=progress)
+    with interruptible(console, "The same command"), closing(outcomes):
+        for number, outcome in enumerate(outcomes, 1):
             failed += _tell(console, outcome, f"{number} of {len(wanted)}")
-    except KeyboardInterrupt:
-        console.print("Interrupted. The same command goes on after the last finished epoch.")
-        raise typer.Exit(130) from None
     return failed
 
 
@@ -105,13 +105,18 @@ def _tell(console: Console, outcome: "CellOutcome", number: str) -> bool:
 def _print(console: Console, chosen: "TableLayout", figures: "Sequence[TableCell]") -> None:
     from unwarp.experiments.table_markdown import DETAILS, detail_rows, overview_rows
 
-    overview = Table("", *chosen.columns, title=f"{chosen.title}: {chosen.quantity}, ours (published)")
+    overview = Table(*_folding("", *chosen.columns), title=f"{chosen.title}: {chosen.quantity}, ours (published)")
     for row in overview_rows(chosen, figures):
         overview.add_row(*row)
-    details = Table(*DETAILS)
+    details = Table(*_folding(*DETAILS))
     for row in detail_rows([cell for cell in figures if cell.ours is not None]):
         details.add_row(*row)
     console.print(overview, details, soft_wrap=False)
+
+
+def _folding(*titles: str) -> list[Column]:
+    """Columns whose figures go on in the next line where there is no room for them."""
+    return [Column(title, overflow="fold") for title in titles]
 
 
 def _check(

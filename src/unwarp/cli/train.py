@@ -7,6 +7,8 @@ import typer
 from rich.table import Table
 
 from unwarp.cli.console import plain_console
+from unwarp.cli.interruption import interruptible
+from unwarp.cli.seed import LARGEST_SEED
 
 if TYPE_CHECKING:
     from unwarp.experiments.run import Finished
@@ -31,7 +33,7 @@ def train(
     data_dir: Annotated[
         Path | None, typer.Option(help="Folder of the four MNIST files; without it they are downloaded once.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of weights, order and distortions.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of weights, order and distortions.")] = 0,
     budget: Annotated[str, typer.Option(help="How long to train: quick, standard or paper.")] = "standard",
     out: Annotated[Path | None, typer.Option(help="Folder of the run. [default: runs/NAME/LABEL-seedN]")] = None,
     results: Annotated[Path, typer.Option(help="Folder of all records; the run's record is copied there.")] = Path(
@@ -85,7 +87,7 @@ def train(
     folder = out or Path("runs", experiment.name, f"{experiment.label}{together.label}-seed{seed}")
     console = plain_console(quiet=not is_writer())
     console.print(f"{experiment.name} ({experiment.label}), seed {seed}: {folder}")
-    try:
+    with interruptible(console, "The same command with --resume"):
         finished = run(
             experiment,
             folder,
@@ -96,9 +98,6 @@ def train(
             progress=not quiet and is_writer(),
             devices=together,
         )
-    except KeyboardInterrupt:
-        console.print("Interrupted. The same command with --resume goes on after the last finished epoch.")
-        raise typer.Exit(130) from None
     if not is_writer():
         return
     copy = write_record(finished.record, results / finished.record.file)

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
 from rich.table import Table
 
 from unwarp.cli.console import plain_console
+from unwarp.cli.interruption import interruptible
 
 if TYPE_CHECKING:
     from unwarp.training.devices import Devices
@@ -40,7 +40,7 @@ def train_folder(
     target = out or Path("runs", "folder", name, f"{custom_label(config.values())}{devices.label}-seed{seed}")
     console = plain_console(quiet=not is_writer())
     console.print(f"folder/{name}, seed {seed}: {target}")
-    try:
+    with interruptible(console, "The same command with --resume"):
         finished = run_folder(
             root,
             config,
@@ -52,9 +52,6 @@ def train_folder(
             progress=not quiet and is_writer(),
             devices=devices,
         )
-    except KeyboardInterrupt:
-        console.print("Interrupted. The same command with --resume goes on after the last finished epoch.")
-        raise typer.Exit(130) from None
     print_survey(console, finished.survey.skipped, finished.survey.converted)
     record = finished.record
     table = Table(show_header=False)

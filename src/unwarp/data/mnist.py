@@ -4,8 +4,9 @@ The files come from a folder of the user's, from the cache, or from the mirrors,
 under the terms of CC BY-SA 3.0.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -39,6 +40,17 @@ SHA256 = {
     "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
 }
 """Digests of the unpacked files: the packed ones differ between mirrors."""
+
+_DIGEST_LENGTH = 16  # of 64: it tells digits apart, and is no protection from an attacker
+
+
+def combined(digests: Iterable[str]) -> str:
+    """One digest of several."""
+    return downloads.digest("".join(digests).encode())[:_DIGEST_LENGTH]
+
+
+PUBLISHED = combined(SHA256.values())
+"""What `digest` gives for the published files."""
 
 _REMEDY = (
     "Give a folder with the four IDX files (data_dir, or --data-dir on the command line), "
@@ -111,6 +123,16 @@ def read_digits(images: Path, labels: Path) -> Digits:
     return Digits(torch.from_numpy(pixels), torch.from_numpy(classes.astype(np.int64)))
 
 
+def digest(data_dir: str | Path) -> str:
+    """What tells the digits of a folder from others: a digest of the four files, unpacked.
+
+    Raises:
+        DataError: a file is missing, unreadable or damaged.
+    """
+    paths = [_find(Path(data_dir), name) for names in FILES.values() for name in names]
+    return combined(_file_digest(path.absolute(), *_state(path)) for path in paths)
+
+
 def hold_out(digits: Digits, count: int) -> tuple[Digits, Digits]:
     """Split digits in two: all but the last `count`, and the last `count`, for choosing a model without the test set.
 
@@ -134,6 +156,18 @@ def _find(folder: Path, name: str) -> Path:
         if (folder / candidate).is_file():
             return folder / candidate
     raise DataError(f"{folder}: expected a file {name} or {name}.gz, found neither. {_REMEDY}")
+
+
+def _state(path: Path) -> tuple[int, int]:
+    about = path.stat()
+    return about.st_size, about.st_mtime_ns
+
+
+@lru_cache(maxsize=16)
+def _file_digest(path: Path, size: int, modified: int) -> str:
+    """Computed once a process, unless the file changes."""
+    del size, modified
+    return downloads.digest(idx.read_unpacked(path))
 
 
 def _from_cache(split: Split, cache_dir: str | Path | None, download: bool) -> tuple[Path, Path]:

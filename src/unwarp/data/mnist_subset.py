@@ -10,7 +10,8 @@ import numpy as np
 import torch
 
 from unwarp import _checks
-from unwarp.data.mnist import SPLITS, Digits, Split
+from unwarp.data import download as downloads
+from unwarp.data.mnist import SPLITS, Digits, Split, combined
 
 FILE_NAME = "mnist_subset.npz"
 
@@ -34,3 +35,10 @@ def subset(split: Split) -> Digits:
             torch.from_numpy(arrays[f"{split}_images"]),
             torch.from_numpy(arrays[f"{split}_labels"].astype(np.int64)),
         )
+
+
+def digest() -> str:
+    """What tells these digits from others."""
+    parts = [subset(split) for split in SPLITS]
+    arrays = [array.numpy() for digits in parts for array in (digits.images, digits.labels)]
+    return combined(downloads.digest(array.tobytes()) for array in arrays)

@@ -82,7 +82,7 @@ def divide(labels: Sequence[int], classes: Sequence[str], *, validation: float, 
         labels: class of each position, as an index.
         classes: their names.
         validation: share of each class that chooses the best checkpoint, at least one picture.
-        test: share of each class for the final figure, at least one picture.
+        test: share of each class for the final figure, at least one picture. One at least is left for training.
         seed: of the division; the same labels and seed give the same parts.
 
     Raises:
@@ -100,7 +100,7 @@ def divide(labels: Sequence[int], classes: Sequence[str], *, validation: float, 
         if len(members) < len(parts):
             raise DataError(f"{name}: expected at least {len(parts)} readable pictures, got {len(members)}.")
         shuffled = [members[int(i)] for i in torch.randperm(len(members), generator=generator)]
-        held = max(1, round(validation * len(members)))
+        held = min(max(1, round(validation * len(members))), len(members) - 2)  # one for the test, one to learn from
         tested = min(max(1, round(test * len(members))), len(members) - held - 1)
         parts.validation.extend(shuffled[:held])
         parts.test.extend(shuffled[held : held + tested])

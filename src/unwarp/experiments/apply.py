@@ -210,7 +210,7 @@ class _Work:
         if owner is not None and owner != path.resolve():
             self._fail(path, f"{output} is already made of {owner}: rename one of the two")
             return None
-        if output.exists() and owner is None and not self.force:
+        if output.exists() and owner is None and not self.force and not self.log.outdated(output):
             self._fail(path, f"{output} is there already and not of this run: replace it by --force")
             return None
         return output

@@ -56,11 +56,19 @@ def build_data(config: DataConfig, *, seed: int, data_dir: Path | None = None) -
         config: which digits and distortion.
         seed: of the training batches; validation and test are the same in every run.
         data_dir: folder of the four MNIST files, else they are downloaded once.
+
+    Raises:
+        OptionError: there are no more digits than those that are held out.
     """
     task = tasks.get(config.distortion)
     if isinstance(task, Scattered):
         return _common_set(config, task, seed=seed, data_dir=data_dir)
     digits = _training_digits(config, data_dir)
+    if config.validation >= len(digits):
+        raise OptionError(
+            f"data.validation: expected 1 to {len(digits) - 1} of the {len(digits)} training digits, got "
+            f"{config.validation}."
+        )
     training, validation = mnist.hold_out(digits, config.validation)
     fresh = FreshBatches(training, task, batch_size=config.batch_size, seed=seed)
     return BatchDataModule(
@@ -123,9 +131,23 @@ def build_device(config: TrainingConfig) -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def build_epochs(config: TrainingConfig, *, batches: int) -> int:
-    """How many epochs of so many batches to train."""
-    return math.ceil(config.steps / batches) if config.steps else config.epochs
+def build_epochs(config: TrainingConfig, *, batches: int, processes: int = 1) -> int:
+    """How many epochs of so many batches to train.
+
+    Args:
+        config: of the training.
+        batches: of an epoch.
+        processes: that train together; each step takes a batch for each.
+
+    Raises:
+        OptionError: there are more processes than batches.
+    """
+    if batches < processes:
+        raise OptionError(
+            f"devices: expected at most {batches} processes, as many as there are training batches, got {processes}. "
+            "Use fewer, or a smaller data.batch_size."
+        )
+    return math.ceil(config.steps / (batches // processes)) if config.steps else config.epochs
 
 
 def build_precision(config: TrainingConfig, device: torch.device) -> Precision:

@@ -1,20 +1,19 @@
 """Running one cell of a table so that it may be killed at any moment and taken up again."""
 
-import sys
-from collections.abc import Generator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from unwarp.errors import CheckpointError
+from unwarp.errors import CheckpointError, DataError
 from unwarp.experiments.cells import Cell, finished_record, store_record
+from unwarp.experiments.claim import claimed
+from unwarp.experiments.digits import digits_of
 from unwarp.experiments.run import run
 from unwarp.experiments.trained import refuse_other_run
 
 __all__ = ["Folders", "State", "run_cell"]
 
-State = Literal["trained", "resumed", "done before", "running elsewhere"]
+State = Literal["trained", "resumed", "damaged record replaced", "done before", "running elsewhere"]
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,8 @@ class Folders:
 def run_cell(cell: Cell, folders: Folders, *, progress: bool = True) -> State:
     """Run a cell unless it has a record, from its last checkpoint if it has one.
 
-    A checkpoint that is damaged, or of other settings, counts for nothing. Two processes never train the same cell.
+    A record or checkpoint that is damaged, or of other settings or digits, counts for nothing. Two processes never
+    train the same cell.
 
     Args:
         cell: what to run.
@@ -49,12 +49,17 @@ def run_cell(cell: Cell, folders: Folders, *, progress: bool = True) -> State:
         TrainingError, DataError: as `unwarp.experiments.run.run`.
     """
     folder = folders.runs / cell.place
-    with _claimed(folder) as mine:
+    with claimed(folder) as mine:
         if not mine:
             return "running elsewhere"
-        if finished_record(cell, folders.results) is not None:
-            return "done before"
-        resumable = _resumable(cell, folder)
+        digits = digits_of(cell.experiment.config.data, folders.data)
+        damaged = False
+        try:
+            if finished_record(cell, folders.results, digits=digits) is not None:
+                return "done before"
+        except DataError:
+            damaged = True
+        resumable = _resumable(cell, folder, digits)
         finished = run(
             cell.experiment,
             folder,
@@ -65,32 +70,16 @@ def run_cell(cell: Cell, folders: Folders, *, progress: bool = True) -> State:
             progress=progress,
         )
         store_record(finished.record, folders.results)
+    if damaged:
+        return "damaged record replaced"
     return "resumed" if resumable else "trained"
 
 
-def _resumable(cell: Cell, folder: Path) -> bool:
+def _resumable(cell: Cell, folder: Path, digits: str) -> bool:
     """Whether the folder's last checkpoint is one of this very run."""
     last = folder / "checkpoints" / "last.ckpt"
     try:
-        refuse_other_run(last, cell.experiment, cell.seed, may_differ=("training.device",))
+        refuse_other_run(last, cell.experiment, cell.seed, digits=digits, may_differ=("training.device",))
     except CheckpointError:
         return False
     return True
-
-
-@contextmanager
-def _claimed(folder: Path) -> Generator[bool, None, None]:
-    """Whether this process alone may work in a folder; the claim ends with the process, however it ends."""
-    folder.mkdir(parents=True, exist_ok=True)
-    if sys.platform == "win32":  # no such locks there: one command at a time
-        yield True
-        return
-    import fcntl
-
-    with (folder / ".claim").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        yield True

@@ -1,6 +1,7 @@
 """The runs that a table is made of, and what has become of each."""
 
 import contextlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 from unwarp.errors import DataError, OptionError
 from unwarp.experiments.config import ExperimentConfig
+from unwarp.experiments.digits import known_digits
 from unwarp.experiments.embedding import embedding_settings
 from unwarp.experiments.experiment import Experiment, choose, custom_label
 from unwarp.experiments.records import Record, read_record, write_record
@@ -46,7 +48,7 @@ def cells(names: Iterable[str], assignments: Sequence[str] = (), *, budget: str,
     return [Cell(experiment, seed) for seed in range(seeds) for experiment in chosen]
 
 
-def finished_record(cell: Cell, results: Path) -> Record | None:
+def finished_record(cell: Cell, results: Path, *, digits: str | None = None) -> Record | None:
     """The record of a cell that has run with the settings it has now, wherever the work was done.
 
     A record of other settings (an older catalogue's) is none of this cell.
@@ -54,16 +56,21 @@ def finished_record(cell: Cell, results: Path) -> Record | None:
     Args:
         cell: the run.
         results: folder of all records.
+        digits: digest of the digits that it must be of; nothing leaves them unasked.
+
+    Raises:
+        DataError: the file is damaged.
     """
     path = results / f"{cell.place}.json"
     if not path.is_file():
         return None
     record = read_record(path)
-    return record if _same_settings(record, cell) else None
+    same_digits = digits is None or _digits(record) == digits
+    return record if same_digits and _same_settings(record, cell) else None
 
 
 def store_record(record: Record, results: Path) -> Path:
-    """Put a record into the folder of all records; one of other settings moves aside, under a label of its own.
+    """Put a record into the folder of all records; one of other settings or digits moves aside, with its own label.
 
     Returns:
         The file.
@@ -76,13 +83,19 @@ def store_record(record: Record, results: Path) -> Path:
 
 
 def _set_aside(old: Record, new: Record, results: Path) -> None:
-    if _settings(old.config) != _settings(new.config) or old.embedding != new.embedding:
-        aside = replace(old, label=custom_label(_described(old)))
+    other_digits = _digits(old) != _digits(new)
+    if other_digits or _settings(old.config) != _settings(new.config) or old.embedding != new.embedding:
+        described = _described(old) | ({"digits": _digits(old)} if other_digits else {})
+        aside = replace(old, label=custom_label(described))
         write_record(aside, results / aside.file)
 
 
 def _described(record: Record) -> dict[str, Any]:
     return record.config | ({"embedding": record.embedding} if record.embedding else {})
+
+
+def _digits(record: Record) -> str:
+    return known_digits(record.digits, record.config)
 
 
 def _same_settings(record: Record, cell: Cell) -> bool:
@@ -108,6 +121,8 @@ def _anywhere(config: ExperimentConfig) -> ExperimentConfig:
 def records_of(experiment: Experiment, results: Path) -> list[Record]:
     """All records of an experiment with its present settings, by seed."""
     folder = results / experiment.name
-    seeds = sorted(int(path.stem.rpartition("-seed")[2]) for path in folder.glob(f"{experiment.label}-seed*.json"))
+    pattern = re.compile(rf"{re.escape(experiment.label)}-seed(0|[1-9]\d*)\.json", re.ASCII)
+    names = (path.name for path in folder.glob(f"{experiment.label}-seed*.json"))  # copies of records are among them
+    seeds = sorted(int(match[1]) for name in names if (match := pattern.fullmatch(name)))
     found = (finished_record(Cell(experiment, seed), results) for seed in seeds)
     return [record for record in found if record is not None]

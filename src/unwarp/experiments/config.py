@@ -1,5 +1,6 @@
 """What an experiment is: data, network, training. Values only; `build` turns them into objects."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TypeAlias
@@ -68,8 +69,8 @@ class DataConfig:
     batch_size: int = 64
 
     def __post_init__(self) -> None:
-        _at_least("data.validation", self.validation, 1)
-        _at_least("data.batch_size", self.batch_size, 1)
+        _within("data.validation", self.validation, 1)
+        _within("data.batch_size", self.batch_size, 1, 2**20)
 
 
 @dataclass(frozen=True)
@@ -96,11 +97,11 @@ class ModelConfig:
     answers: int = 1
 
     def __post_init__(self) -> None:
-        _at_least("model.width", self.width, 1)
-        _at_least("model.control", self.control, 2)
-        _at_least("model.pooling", self.pooling, 1)
-        _at_least("model.output", self.output, 0)
-        _at_least("model.answers", self.answers, 1)
+        _within("model.width", self.width, 1, 4096)
+        _within("model.control", self.control, 2, 64)
+        _within("model.pooling", self.pooling, 1, 1024)
+        _within("model.output", self.output, 0, 1024)
+        _within("model.answers", self.answers, 1, 1024)
         option("model.transform", self.transform, ("none", *TRANSFORMS))
         if (self.network in PLAIN) != (self.transform == "none"):
             raise OptionError(
@@ -162,10 +163,11 @@ class TrainingConfig:
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
     def __post_init__(self) -> None:
-        _at_least("training.epochs", self.epochs, 1)
+        _within("training.epochs", self.epochs, 1, 10**6)
+        _within("training.steps", self.steps, 0, 10**9)
         rates = ("weight_decay", "warmup", "localiser_lr_scale", "regression_lr_scale", "clip")
-        for name in ("steps", *rates, *(f"{term}_penalty" for term in PENALTIES)):
-            _at_least(f"training.{name}", getattr(self, name), 0)
+        for name in (*rates, *(f"{term}_penalty" for term in PENALTIES)):
+            _within(f"training.{name}", getattr(self, name), 0)
         if not self.lr > 0:
             raise OptionError(f"training.lr: expected a positive number, got {self.lr}.")
         if self.warmup > 1:
@@ -223,6 +225,8 @@ class ExperimentConfig:
         return asdict(self)
 
 
-def _at_least(key: str, value: float, least: int) -> None:
+def _within(key: str, value: float, least: int, most: float = math.inf) -> None:
     if not value >= least:
         raise OptionError(f"{key}: expected at least {least}, got {value}.")
+    if value > most:
+        raise OptionError(f"{key}: expected {least} to {most}, got {value}.")

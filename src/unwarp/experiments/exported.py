@@ -11,11 +11,14 @@ from unwarp._checks import option
 from unwarp.errors import DataError, OptionError
 from unwarp.experiments import provenance
 from unwarp.experiments.network_files import Network, load_network
-from unwarp.experiments.records import read_record
+from unwarp.experiments.records import RECORD, Record, read_record
 from unwarp.experiments.run_place import run_place
 from unwarp.export import card_path, check_onnx, export_onnx, export_program, write_weights
 from unwarp.models.co_localiser import CoLocaliser
 from unwarp.nn import AbstractSpatialTransformer
+from unwarp.training.checkpoints import read_checkpoint
+from unwarp.training.colocalisation_module import ColocalisationModule
+from unwarp.training.module import ClassificationModule
 from unwarp.training.theta_probe import transformers
 
 __all__ = ["OUTPUTS", "ExportedNetwork", "export_network"]
@@ -107,7 +110,7 @@ def card(network: Network, path: Path) -> dict[str, Any]:
         if isinstance(network.model, CoLocaliser)
         else list(ExportedNetwork(network.model).outputs),
         "classes": list(network.classes),
-        "error": _error(path),
+        "error": _error(network, path),
         "versions": provenance.versions(),
     }
 
@@ -141,17 +144,33 @@ _WRITERS: Mapping[str, Callable[[Network, Path, Path, int], Iterator[tuple[Path,
 }
 
 
-def _error(path: Path) -> dict[str, Any] | None:
-    """The figures of the run that the checkpoint lies in; nothing where its record is not there."""
+def _error(network: Network, path: Path) -> dict[str, Any] | None:
+    """The figures of the run that the checkpoint lies in; nothing where they are of other weights, or not known."""
+    if path.suffix == ".safetensors":  # it carries no epochs that would tell whether the record is its own
+        return None
     try:
-        record = read_record(run_place(path) / "record.json")
+        record = read_record(run_place(path) / RECORD)
     except DataError:
+        return None
+    if not _measured(record, network, path):
         return None
     return {
         "test_error_percent": record.test_error,
         "validation_error_percent": record.validation_error,
         "test_examples": record.test_examples,
     }
+
+
+def _measured(record: Record, network: Network, path: Path) -> bool:
+    """Whether a record's figures are those of the weights: the same run, in its best epoch."""
+    module = ColocalisationModule if isinstance(network.model, CoLocaliser) else ClassificationModule
+    rows = [row for row in record.history if module.monitor in row]
+    if not rows or min(rows, key=lambda row: row[module.monitor])["epoch"] != network.epoch:
+        return False
+    # Two runs never take the same time, so the epochs that a checkpoint carries tell its run from all others.
+    epochs = read_checkpoint(path).callbacks.get("History", {}).get("epochs", [])
+    identity = (record.name, record.seed), (network.about["name"], network.about["seed"])
+    return identity[0] == identity[1] and epochs == record.history[: len(epochs)]
 
 
 def _watch(transformer: AbstractSpatialTransformer, kept: dict[str, Tensor]) -> list[Any]:

@@ -13,9 +13,10 @@ from torch import nn
 from unwarp.data.picture_batches import FixedPictures
 from unwarp.data.picture_folder import Parts, PictureFolder, digest, divide, scan
 from unwarp.data.picture_store import PictureStore, Survey, open_store
-from unwarp.errors import CheckpointError, DataError, OptionError
+from unwarp.errors import CheckpointError, DataError
 from unwarp.experiments import provenance
 from unwarp.experiments.build import build_device, build_epochs, build_module, build_precision
+from unwarp.experiments.claim import working_alone
 from unwarp.experiments.experiment import custom_label
 from unwarp.experiments.folder_build import build_folder_data, build_folder_model
 from unwarp.experiments.folder_config import FolderConfig
@@ -23,7 +24,6 @@ from unwarp.experiments.progress import counted
 from unwarp.experiments.records import Record, write_record
 from unwarp.experiments.starting_point import starting_point
 from unwarp.training.checkpoints import load_weights, read_checkpoint
-from unwarp.training.datamodule import BatchDataModule
 from unwarp.training.devices import Devices, is_writer
 from unwarp.training.fit import ALONE, fit, test_error
 
@@ -93,61 +93,63 @@ def run_folder(
 
     Raises:
         DataError: the folder has no classes, or too few pictures that can be read.
-        OptionError: ``out`` holds a run, and neither ``resume`` nor ``overwrite`` was asked for.
+        OptionError: ``out`` holds a run, and neither ``resume`` nor ``overwrite`` was asked for; or another process
+            works in it; or more devices are to train than there are batches.
         CheckpointError: the last checkpoint is damaged or of another run.
         TrainingError: the loss was not finite.
     """
     folder = scan(root)
     about = _about(folder, config, seed)
-    start = starting_point(out, lambda last: _refuse_other_run(last, about), resume=resume, overwrite=overwrite)
-    store, survey = _read(folder, config, strict=strict, progress=progress)
-    about["pictures"] = digest(folder, survey.usable)
-    if start is not None:
-        _refuse_other_pictures(read_checkpoint(start).about, folder.root, about["pictures"])
-    labels = [folder.labels[index] for index in survey.usable]
-    parts = _divide(folder, config, survey, seed=seed)
-    data = build_folder_data(config, store, labels, parts, seed=seed, processes=devices.processes)
-    training, device = config.training, build_device(config.training)
-    precision = build_precision(training, device)
-    torch.manual_seed(seed)
-    model = build_folder_model(config, classes=len(folder.classes))
-    module = build_module(training, model, precision, about=about)
-    epochs = build_epochs(training, batches=_steps(data, devices))
-    outcome = fit(
-        module,
-        data,
-        out,
-        epochs=epochs,
-        clip=training.clip,
-        precision=precision,
-        device=device,
-        devices=devices,
-        resume=start,
-        progress=progress,
-    )
-    load_weights(model, read_checkpoint(outcome.best))
-    error = test_error(module, data, precision=precision, device=device, devices=devices)
-    record = Record(
-        name=about["name"],
-        label=custom_label(config.values()) + devices.label,
-        seed=seed,
-        test_error=round(error, 4),
-        validation_error=min(row["val_error"] for row in outcome.history),
-        parameters=sum(parameter.numel() for parameter in model.parameters()),
-        seconds=round(outcome.seconds, 1),
-        finished=datetime.now(UTC).isoformat(timespec="seconds"),
-        commit=provenance.commit(),
-        precision=precision._asdict(),
-        config=config.values(),
-        machine=provenance.machine(device),
-        versions=provenance.versions(),
-        history=outcome.history,
-        test_examples=len(parts.test),
-    )
-    if is_writer():
-        write_record(record, out / "record.json")
-    counts = (len(parts.training), len(parts.validation), len(parts.test))
-    return FolderFinished(record, outcome.best, model.cpu().eval(), folder, survey, counts)
+    with working_alone(out):
+        start = starting_point(out, lambda last: _refuse_other_run(last, about), resume=resume, overwrite=overwrite)
+        store, survey = _read(folder, config, strict=strict, progress=progress)
+        about["pictures"] = digest(folder, survey.usable)
+        if start is not None:
+            _refuse_other_pictures(read_checkpoint(start).about, folder.root, about["pictures"])
+        labels = [folder.labels[index] for index in survey.usable]
+        parts = _divide(folder, config, survey, seed=seed)
+        data = build_folder_data(config, store, labels, parts, seed=seed, processes=devices.processes)
+        training, device = config.training, build_device(config.training)
+        precision = build_precision(training, device)
+        torch.manual_seed(seed)
+        model = build_folder_model(config, classes=len(folder.classes))
+        module = build_module(training, model, precision, about=about)
+        epochs = build_epochs(training, batches=len(data.train_dataloader()), processes=devices.processes)
+        outcome = fit(
+            module,
+            data,
+            out,
+            epochs=epochs,
+            clip=training.clip,
+            precision=precision,
+            device=device,
+            devices=devices,
+            resume=start,
+            progress=progress,
+        )
+        load_weights(model, read_checkpoint(outcome.best))
+        error = test_error(module, data, precision=precision, device=device, devices=devices)
+        record = Record(
+            name=about["name"],
+            label=custom_label(config.values()) + devices.label,
+            seed=seed,
+            test_error=round(error, 4),
+            validation_error=min(row["val_error"] for row in outcome.history),
+            parameters=sum(parameter.numel() for parameter in model.parameters()),
+            seconds=round(outcome.seconds, 1),
+            finished=datetime.now(UTC).isoformat(timespec="seconds"),
+            commit=provenance.commit(),
+            precision=precision._asdict(),
+            config=config.values(),
+            machine=provenance.machine(device),
+            versions=provenance.versions(),
+            history=outcome.history,
+            test_examples=len(parts.test),
+        )
+        if is_writer():
+            write_record(record, out / "record.json")
+        counts = (len(parts.training), len(parts.validation), len(parts.test))
+        return FolderFinished(record, outcome.best, model.cpu().eval(), folder, survey, counts)
 
 
 def held_out_pictures(about: Mapping[str, Any]) -> FixedPictures:
@@ -207,17 +209,6 @@ def _read(folder: PictureFolder, config: FolderConfig, *, strict: bool, progress
 
 def _shown(items: Iterator[T], *, total: int, progress: bool) -> Iterable[T]:
     return counted(items, "reading", total=total, shown=progress)
-
-
-def _steps(data: BatchDataModule, devices: Devices) -> int:
-    """Of an epoch, each on as many batches as there are processes."""
-    batches = len(data.train_dataloader())
-    if batches < devices.processes:
-        raise OptionError(
-            f"devices: expected at most {batches} processes, as many as there are training batches, got "
-            f"{devices.processes}. Use fewer, or a smaller data.batch_size."
-        )
-    return batches // devices.processes
 
 
 def _refuse_other_pictures(about: Mapping[str, Any], root: Path, found: str) -> None:

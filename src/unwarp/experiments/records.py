@@ -4,11 +4,27 @@ import json
 import os
 from dataclasses import MISSING, Field, asdict, dataclass, field, fields
 from pathlib import Path
+from types import UnionType
 from typing import Any
 
 from unwarp.errors import DataError
 
-__all__ = ["Record", "read_record", "write_record"]
+__all__ = ["RECORD", "Record", "read_record", "write_record"]
+
+RECORD = "record.json"
+"""Name of a run's record in the folder of the run."""
+
+
+_NUMBER = int | float
+_KINDS: dict[str, type | UnionType] = {
+    **dict.fromkeys(("name", "label", "finished"), str),
+    **dict.fromkeys(("test_error", "validation_error", "seconds"), _NUMBER),
+    **dict.fromkeys(("seed", "parameters"), int),
+    **dict.fromkeys(("precision", "config", "machine", "versions", "figures", "embedding"), dict),
+    **dict.fromkeys(("commit", "digits"), str | None),
+    "history": list,
+    "test_examples": int | None,
+}
 
 
 @dataclass(frozen=True)
@@ -34,6 +50,8 @@ class Record:
         figures: what an experiment has to say besides, by name.
         embedding: every setting of the classifier by which a co-localiser compares crops; records of the first version
             do not say it.
+        digits: digest of the digits for training and testing; records of the first versions do not say it, and are of
+            the published MNIST or the packaged digits.
     """
 
     name: str
@@ -53,6 +71,7 @@ class Record:
     test_examples: int | None = None
     figures: dict[str, float] = field(default_factory=dict[str, float])
     embedding: dict[str, Any] = field(default_factory=dict[str, Any])
+    digits: str | None = None
 
     @property
     def file(self) -> Path:
@@ -80,10 +99,24 @@ def read_record(path: Path) -> Record:
     """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        known = [each.name for each in fields(Record) if _required(each) or each.name in values]
-        return Record(**{name: values[name] for name in known})
+        known = {each.name: values[each.name] for each in fields(Record) if _required(each) or each.name in values}
+        _check(known)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"record: expected a file that a training run wrote, got {path} ({error!r}).") from error
+        raise DataError(
+            f"record: expected a file that a training run wrote, got {path} ({error!r}). "
+            "Delete the file; the run's command makes it again."
+        ) from error
+    return Record(**known)
+
+
+def _check(values: dict[str, Any]) -> None:
+    """Raise a TypeError where a value is of another type than its field."""
+    for name, kind in _KINDS.items():
+        if name in values and not isinstance(values[name], kind):
+            raise TypeError(f"{name} is {values[name]!r:.60}")
+    for name, parts in (("config", values["config"].values()), ("history", values["history"])):
+        if not all(isinstance(part, dict) for part in parts):
+            raise TypeError(f"{name} has parts without names")
 
 
 def _required(each: Field[Any]) -> bool:

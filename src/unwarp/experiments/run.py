@@ -8,12 +8,15 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from unwarp.errors import CheckpointError
 from unwarp.experiments import provenance
 from unwarp.experiments.build import build_data, build_device, build_epochs, build_model, build_module, build_precision
+from unwarp.experiments.claim import working_alone
+from unwarp.experiments.digits import digits_of
 from unwarp.experiments.embedding import adopt_embedding, embedding_of, embedding_settings
 from unwarp.experiments.evaluation import characters_misread, located_by_digit
 from unwarp.experiments.experiment import Experiment
-from unwarp.experiments.records import Record, write_record
+from unwarp.experiments.records import RECORD, Record, write_record
 from unwarp.experiments.starting_point import starting_point
 from unwarp.experiments.trained import refuse_other_run
 from unwarp.models.co_localiser import CoLocaliser
@@ -21,12 +24,10 @@ from unwarp.models.line_reader import LineReader
 from unwarp.training.checkpoints import load_weights, read_checkpoint
 from unwarp.training.datamodule import BatchDataModule
 from unwarp.training.devices import Devices, is_writer
-from unwarp.training.fit import ALONE, Outcome, fit, test_error
+from unwarp.training.fit import ALONE, CHECKPOINTS, LAST, Outcome, fit, test_error
 from unwarp.training.module import ClassificationModule
 
 __all__ = ["Finished", "run"]
-
-RECORD = "record.json"
 
 
 @dataclass(frozen=True)
@@ -70,51 +71,72 @@ def run(
         devices: how many train together. Every process calls this function; the first one writes.
 
     Raises:
-        OptionError: the folder holds a run, and neither ``resume`` nor ``overwrite`` was asked for.
+        OptionError: the folder holds a run, and neither ``resume`` nor ``overwrite`` was asked for; or another process
+            works in it; or more devices are to train than there are batches.
         CheckpointError: the folder's last checkpoint is damaged or of another experiment.
         TrainingError: the loss was not finite.
     """
     experiment = replace(experiment, label=experiment.label + devices.label)
     _commit()  # now: the sources may be others when the training ends
-    start = starting_point(
-        folder, lambda last: refuse_other_run(last, experiment, seed), resume=resume, overwrite=overwrite
-    )
-    device = build_device(experiment.config.training)
-    precision = build_precision(experiment.config.training, device)
-    data = build_data(experiment.config.data, seed=seed, data_dir=data_dir)
-    torch.manual_seed(seed)
-    model = build_model(experiment.config.model, experiment.config.data)
-    embedding = embedding_of(experiment.config)
-    about = {"name": experiment.name, "seed": seed, "config": experiment.config.values()}
-    if embedding is not None:
-        about["embedding"] = embedding.config.values()
-    module = build_module(experiment.config.training, model, precision, about=about)
-    if isinstance(model, CoLocaliser) and embedding is not None and start is None:
-        # Its run lies in this run's folder and is taken up again like any other.
-        part = run(embedding, folder / "embedding", seed=seed, data_dir=data_dir, resume=True, progress=progress)
-        adopt_embedding(model, part.model, embedding.config.data, data_dir=data_dir)
-    training = experiment.config.training
-    outcome = fit(
-        module,
-        data,
-        folder,
-        epochs=build_epochs(training, batches=len(data.train_dataloader()) // devices.processes),
-        clip=training.clip,
-        precision=precision,
-        device=device,
-        devices=devices,
-        resume=start,
-        progress=progress,
-    )
-    load_weights(model, read_checkpoint(outcome.best))
-    error = test_error(module, data, precision=precision, device=device, devices=devices)
-    model.eval().cpu()
-    examples = sum(len(labels) for _, labels in data.whole_test())
-    figures = _figures(model, data)
-    record = _record(experiment, seed, module, outcome, error, examples, figures, precision._asdict(), device)
-    if is_writer():
-        write_record(record, folder / RECORD)
-    return Finished(record, folder / RECORD, outcome.best, model)
+    digits = digits_of(experiment.config.data, data_dir)
+    with working_alone(folder):
+        start = starting_point(
+            folder,
+            lambda last: refuse_other_run(last, experiment, seed, digits=digits),
+            resume=resume,
+            overwrite=overwrite,
+        )
+        training = experiment.config.training
+        device = build_device(training)
+        precision = build_precision(training, device)
+        data = build_data(experiment.config.data, seed=seed, data_dir=data_dir)
+        epochs = build_epochs(training, batches=len(data.train_dataloader()), processes=devices.processes)
+        torch.manual_seed(seed)
+        model = build_model(experiment.config.model, experiment.config.data)
+        embedding = embedding_of(experiment.config)
+        about = {"name": experiment.name, "seed": seed, "config": experiment.config.values(), "digits": digits}
+        if embedding is not None:
+            about["embedding"] = embedding.config.values()
+        module = build_module(training, model, precision, about=about)
+        if isinstance(model, CoLocaliser) and embedding is not None and start is None:
+            # Its run lies in this run's folder and is taken up again like any other.
+            inner = folder / "embedding"
+            anew = overwrite and not _fits(inner, embedding, seed, digits)
+            part = run(
+                embedding, inner, seed=seed, data_dir=data_dir, resume=not anew, overwrite=anew, progress=progress
+            )
+            adopt_embedding(model, part.model, embedding.config.data, data_dir=data_dir)
+        outcome = fit(
+            module,
+            data,
+            folder,
+            epochs=epochs,
+            clip=training.clip,
+            precision=precision,
+            device=device,
+            devices=devices,
+            resume=start,
+            progress=progress,
+        )
+        load_weights(model, read_checkpoint(outcome.best))
+        error = test_error(module, data, precision=precision, device=device, devices=devices)
+        model.eval().cpu()
+        examples = sum(len(labels) for _, labels in data.whole_test())
+        figures = _figures(model, data)
+        record = _record(experiment, seed, module, outcome, error, examples, figures, precision._asdict(), device)
+        record = replace(record, digits=digits)
+        if is_writer():
+            write_record(record, folder / RECORD)
+        return Finished(record, folder / RECORD, outcome.best, model)
+
+
+def _fits(folder: Path, experiment: Experiment, seed: int, digits: str) -> bool:
+    """Whether the run in a folder is one of this experiment."""
+    try:
+        refuse_other_run(folder / CHECKPOINTS / f"{LAST}.ckpt", experiment, seed, digits=digits)
+    except CheckpointError:
+        return False
+    return True
 
 
 def _figures(model: nn.Module, data: BatchDataModule) -> dict[str, float]:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from unwarp.errors import OptionError
+from unwarp.experiments.records import RECORD
 from unwarp.training.devices import is_writer
 from unwarp.training.fit import CHECKPOINTS, LAST
 
@@ -18,7 +19,7 @@ def starting_point(folder: Path, refuse_other: Callable[[Path], None], *, resume
         folder: of the run.
         refuse_other: raises where a checkpoint is of another run.
         resume: go on from the last checkpoint, if there is one.
-        overwrite: delete the checkpoints that there are.
+        overwrite: delete the checkpoints and the record that there are.
 
     Raises:
         OptionError: there is a run, and neither or both of the two were asked for.
@@ -26,8 +27,10 @@ def starting_point(folder: Path, refuse_other: Callable[[Path], None], *, resume
     if resume and overwrite:
         raise OptionError("resume, overwrite: expected one of the two, got both. Leave out --overwrite to go on.")
     last = folder / CHECKPOINTS / f"{LAST}.ckpt"
-    if overwrite and last.exists() and is_writer():
-        shutil.rmtree(last.parent)
+    if overwrite and is_writer():
+        (folder / RECORD).unlink(missing_ok=True)  # first, so that it is never taken for one of the new checkpoints
+        if last.parent.exists():
+            shutil.rmtree(last.parent)
     if overwrite or not last.exists():
         return None
     if not resume:

@@ -9,6 +9,7 @@ from torch import nn
 from unwarp.errors import CheckpointError, OptionError
 from unwarp.experiments.build import build_model
 from unwarp.experiments.config import ExperimentConfig
+from unwarp.experiments.digits import known_digits
 from unwarp.experiments.embedding import embedding_settings
 from unwarp.experiments.experiment import Experiment
 from unwarp.training.checkpoints import Checkpoint, load_weights, read_checkpoint
@@ -49,13 +50,21 @@ def load_trained(path: Path) -> Trained:
     return Trained(checkpoint.about["name"], checkpoint.about["seed"], checkpoint.epoch, config, model.eval())
 
 
-def refuse_other_run(path: Path, experiment: Experiment, seed: int, *, may_differ: Sequence[str] = _MAY_DIFFER) -> None:
+def refuse_other_run(
+    path: Path,
+    experiment: Experiment,
+    seed: int,
+    *,
+    digits: str | None = None,
+    may_differ: Sequence[str] = _MAY_DIFFER,
+) -> None:
     """Refuse to go on from a checkpoint of another experiment, or one with other settings.
 
     Args:
         path: of the checkpoint.
         experiment: what is to go on.
         seed: of its run.
+        digits: digest of the digits that it is to go on with; nothing leaves them unasked.
         may_differ: settings that need not agree: how long to train can change between two parts of a run.
 
     Raises:
@@ -66,6 +75,9 @@ def refuse_other_run(path: Path, experiment: Experiment, seed: int, *, may_diffe
     expected = _flat(experiment.name, seed, experiment.config)
     if "embedding" in checkpoint.about:
         given["embedding"], expected["embedding"] = checkpoint.about["embedding"], embedding_settings(experiment.config)
+    if digits is not None:
+        given["digits"] = known_digits(checkpoint.about.get("digits"), checkpoint.about["config"])
+        expected["digits"] = digits
     differing = [key for key in expected if key not in may_differ and given[key] != expected[key]]
     if differing:
         shown = ", ".join(f"{key}: expected {expected[key]!r}, got {given[key]!r}" for key in differing)

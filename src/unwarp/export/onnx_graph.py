@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from unwarp._checks import option
 from unwarp._optional import require
+from unwarp._whole_file import write_whole
 from unwarp.export.decompositions import DECOMPOSITIONS
 from unwarp.export.grid_sampling import with_grid_sampling
 from unwarp.export.older_opset import to_opset_16
@@ -55,7 +56,6 @@ def export_onnx(
         >>> transformer = SpatialTransformer(DenseLocaliser(784), "thin_plate_spline").eval()
         >>> export_onnx(transformer, torch.zeros(1, 1, 28, 28), Path("transformer.onnx"))  # doctest: +SKIP
     """
-    path = Path(path)
     option("opset", opset, OPSETS)
     onnx = require("onnx", extra="export")
     require("onnxscript", extra="export")
@@ -75,9 +75,7 @@ def export_onnx(
         )
     graph = program.model_proto if opset >= 18 else to_opset_16(program.model_proto)
     onnx.checker.check_model(graph, full_check=True)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    onnx.save(graph, str(path))
-    return path
+    return write_whole(Path(path), graph.SerializeToString())
 
 
 def _own_translations() -> dict[Callable[..., Any], Callable[..., Any]]:

@@ -1,7 +1,6 @@
 """Weights as safetensors, with a JSON card beside them. Reading runs no code: neither format can hold any."""
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -10,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from unwarp._optional import require
+from unwarp._whole_file import write_whole
 from unwarp.errors import CheckpointError
 
 __all__ = ["card_path", "read_weights", "write_weights"]
@@ -33,12 +33,11 @@ def write_weights(model: nn.Module, path: str | Path, card: Mapping[str, Any]) -
     """
     path = Path(path)
     save = require("safetensors.torch", extra="export").save
-    path.parent.mkdir(parents=True, exist_ok=True)
     # Copies: the format refuses tensors that share memory, as tied weights do.
     plain = torch.contiguous_format
     tensors = {name: tensor.detach().cpu().clone(memory_format=plain) for name, tensor in model.state_dict().items()}
-    _write(path, save(tensors, metadata={"format": "pt"}))
-    _write(card_path(path), (json.dumps(dict(card), indent=1, ensure_ascii=False) + "\n").encode("utf-8"))
+    write_whole(path, save(tensors, metadata={"format": "pt"}))
+    write_whole(card_path(path), (json.dumps(dict(card), indent=1, ensure_ascii=False) + "\n").encode("utf-8"))
     return path
 
 
@@ -68,12 +67,3 @@ def read_weights(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     if not isinstance(content, dict):
         raise CheckpointError(f"weights: expected {card} to be a card that `write_weights` wrote.")
     return tensors, cast("dict[str, Any]", content)
-
-
-def _write(path: Path, content: bytes) -> None:
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        unfinished.write_bytes(content)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)

@@ -12,8 +12,10 @@ import torch
 from lightning import Callback, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from unwarp.errors import OptionError
+from unwarp.training.checkpoint_files import WholeCheckpoints
 from unwarp.training.checkpoints import load_weights, read_checkpoint
 from unwarp.training.datamodule import BatchDataModule
 from unwarp.training.devices import Devices
@@ -25,11 +27,15 @@ from unwarp.training.progress_bar import ProgressBar
 from unwarp.training.theta_statistics import ThetaStatistics
 from unwarp.training.transformer_course import TransformerCourse
 
-__all__ = ["Outcome", "fit", "test_error"]
+__all__ = ["Outcome", "Terminated", "fit", "test_error"]
 
 CHECKPOINTS = "checkpoints"
 BEST, LAST = "best", "last"
 ALONE = Devices()
+
+
+class Terminated(KeyboardInterrupt):
+    """The process was asked to end (SIGTERM); like Ctrl-C, but for the exit code of the program."""
 
 
 class Outcome(NamedTuple):
@@ -77,6 +83,7 @@ def fit(
 
     Raises:
         TrainingError: the loss was not finite.
+        Terminated: the process was asked to end.
         CheckpointError: ``resume`` is no checkpoint, or of another model.
         OptionError: ``resume`` has been trained for more epochs already.
     """
@@ -104,6 +111,7 @@ def fit(
             **_common(precision, device, devices, progress=progress),
         )
         trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
+        _heed(trainer)
     best, last = (folder / CHECKPOINTS / f"{name}.ckpt" for name in (BEST, LAST))
     return Outcome(best, last, history.epochs, history.seconds)
 
@@ -116,12 +124,17 @@ def test_error(
     device: torch.device,
     devices: Devices = ALONE,  # noqa: PT028 - not a test
 ) -> float:
-    """Errors on the test batches, in percent, with the weights the module has."""
+    """Errors on the test batches, in percent, with the weights the module has.
+
+    Raises:
+        Terminated: the process was asked to end.
+    """
     with _quiet(), _interruptible():
         trainer = Trainer(
             logger=False, enable_checkpointing=False, **_common(precision, device, devices, progress=False)
         )
         (figures,) = trainer.test(module, datamodule=data, verbose=False)
+        _heed(trainer)
     return figures["test_error"]
 
 
@@ -141,6 +154,7 @@ def _common(precision: Precision, device: torch.device, devices: Devices, *, pro
         **devices.options(),
         "precision": "bf16-mixed" if precision.dtype == "bfloat16" else "32-true",
         "num_sanity_val_steps": 0,
+        "plugins": [WholeCheckpoints()],
         "enable_progress_bar": progress,
         "enable_model_summary": False,
     }
@@ -171,12 +185,23 @@ def _quiet() -> Generator[None, None, None]:
 
 @contextmanager
 def _interruptible() -> Generator[None, None, None]:
-    """Undo the trainer's answer to Ctrl-C, which leaves the program and turns a deaf ear to the next one."""
+    """Undo the trainer's answers to Ctrl-C and SIGTERM.
+
+    It leaves the program: at Ctrl-C with a deaf ear to the next one, at SIGTERM as if the work were done.
+    """
     handler = signal.getsignal(signal.SIGINT)
     try:
         yield
+    except SIGTERMException as leaving:
+        raise Terminated from leaving
     except SystemExit as leaving:
         if not isinstance(leaving.__context__, KeyboardInterrupt):
             raise
         signal.signal(signal.SIGINT, handler)
         raise KeyboardInterrupt from leaving
+
+
+def _heed(trainer: Trainer) -> None:
+    """A SIGTERM in the last batch is noted by the trainer, and no more."""
+    if trainer.received_sigterm:
+        raise Terminated

@@ -1,6 +1,7 @@
 """Animations: how a transformer's theta changes, while it is trained or step by step."""
 
 from collections.abc import Callable, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from unwarp._optional import require
 from unwarp._typing import Float
+from unwarp._whole_file import write_whole
 from unwarp.errors import OptionError, ShapeError
 from unwarp.functional import warp as warp_images
 from unwarp.transforms import AbstractTransform
@@ -101,8 +103,7 @@ def save_gif(figures: "Sequence[Figure]", path: Path | str, *, seconds: float = 
     image_module = require("PIL.Image", extra="train")
     frames = [image_module.fromarray(pixels_of(figure, dpi=dpi)).quantize(_COLOURS) for figure in figures]
     milliseconds = round(1000 * seconds)
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     durations = [milliseconds] * (len(frames) - 1) + [4 * milliseconds]
-    frames[0].save(path, save_all=True, append_images=frames[1:], duration=durations, loop=0, format="GIF")
-    return path
+    buffer = BytesIO()
+    frames[0].save(buffer, save_all=True, append_images=frames[1:], duration=durations, loop=0, format="GIF")
+    return write_whole(Path(path), buffer.getvalue())

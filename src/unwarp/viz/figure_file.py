@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unwarp._optional import require
+from unwarp._whole_file import write_whole
 from unwarp.errors import OptionError
 from unwarp.viz.png import encode_png
 
@@ -58,9 +59,7 @@ def save_figure(figure: "Figure", path: Path, *, name: str = "path", dpi: int = 
         OSError: the file cannot be written.
     """
     kind = file_format(path, name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(encode_png(figure, dpi=dpi) if kind == "png" else _encoded(figure, kind, dpi))
-    return path
+    return write_whole(path, encode_png(figure, dpi=dpi) if kind == "png" else _encoded(figure, kind, dpi))
 
 
 def _encoded(figure: "Figure", kind: str, dpi: int) -> bytes:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unwarp._optional import require
+from unwarp._whole_file import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,10 +39,7 @@ def save_png(figure: "Figure", path: Path | str, *, dpi: int = 150) -> Path:
     Raises:
         OSError: the file cannot be written.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(encode_png(figure, dpi=dpi))
-    return path
+    return write_whole(Path(path), encode_png(figure, dpi=dpi))
 
 
 def pixels_of(figure: "Figure", *, dpi: int = 100) -> NDArray[np.uint8]:
