@@ -48,6 +48,7 @@ def test_a_request_to_end_is_a_failure_in_a_worker_and_an_end_in_one_process(thr
 
 
 INTERRUPTED = """
+import signal
 import time
 from pathlib import Path
 from unwarp.experiments import cell_pool
@@ -59,6 +60,7 @@ def attempt(cell, folders):
     time.sleep(600)
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where a shell started the tests behind it
     cell_pool._attempt_in_worker = attempt
     list(cell_pool.run_cells(cells(["mnist-r/fcn"], budget="quick", seeds=4), Folders(Path(), Path()), jobs=2))
 """
@@ -67,16 +69,15 @@ if __name__ == "__main__":
 @pytest.mark.timeout(120)
 def test_ctrl_c_ends_the_workers_and_starts_no_other_cell(tmp_path):
     (tmp_path / "script.py").write_text(INTERRUPTED)
-    process = subprocess.Popen(
-        [sys.executable, "script.py"], cwd=tmp_path, start_new_session=True, stderr=subprocess.PIPE, text=True
-    )
-    try:
-        while len(list(tmp_path.glob("started-*"))) < 2 and process.poll() is None:
-            time.sleep(0.05)
-        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of them
-        _, said = process.communicate(timeout=60)
-    finally:
-        process.kill()
+    command = [sys.executable, "script.py"]
+    with subprocess.Popen(command, cwd=tmp_path, start_new_session=True, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            while len(list(tmp_path.glob("started-*"))) < 2 and process.poll() is None:
+                time.sleep(0.05)
+            os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of them
+            _, said = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert said.count("Traceback") == 1  # of the script itself
     assert said.rstrip().endswith("KeyboardInterrupt")
     assert sorted(path.name for path in tmp_path.glob("started-*")) == ["started-0", "started-1"]
