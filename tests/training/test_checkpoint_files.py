@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from unwarp.training import checkpoint_files
+from unwarp import _whole_file
 from unwarp.training.checkpoint_files import WholeCheckpoints
 
 FULL = OSError(28, "No space left on device")
@@ -15,7 +15,7 @@ def full_disk(monkeypatch):
         path.write_bytes(content[: len(content) // 2])
         raise FULL
 
-    monkeypatch.setattr(checkpoint_files, "_write", write)
+    monkeypatch.setattr(_whole_file, "_write", write)
 
 
 def files(folder):
@@ -47,7 +47,7 @@ def test_interrupted_write_leaves_the_old_checkpoint(tmp_path, monkeypatch):
         unfinished.write_bytes(content[:5])
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(checkpoint_files, "_write", interrupted)
+    monkeypatch.setattr(_whole_file, "_write", interrupted)
     with pytest.raises(KeyboardInterrupt):
         WholeCheckpoints().save_checkpoint({"epoch": 1}, path)
     assert (path.read_bytes(), files(tmp_path)) == (b"good", ["last.ckpt"])

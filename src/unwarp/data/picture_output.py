@@ -1,6 +1,5 @@
 """Pictures into files: as deep as they were, with their transparency, EXIF block and colour profile."""
 
-import os
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -9,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unwarp._optional import require
+from unwarp._whole_file import write_whole
 from unwarp.data import png16
 from unwarp.data.picture import Picture
 
@@ -50,14 +50,7 @@ def write_picture(path: Path, pixels: NDArray[Any], like: Picture) -> Path:
     Raises:
         OSError: the file cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        unfinished.write_bytes(_encoded(pixels, path.suffix.lower(), like))
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-    return path
+    return write_whole(path, _encoded(pixels, path.suffix.lower(), like))
 
 
 def _encoded(pixels: NDArray[Any], suffix: str, like: Picture) -> bytes:

@@ -1,12 +1,12 @@
 """The record of a run: one JSON file, from which tables are made."""
 
 import json
-import os
 from dataclasses import MISSING, Field, asdict, dataclass, field, fields
 from pathlib import Path
 from types import UnionType
 from typing import Any
 
+from unwarp._whole_file import write_whole
 from unwarp.errors import DataError
 
 __all__ = ["RECORD", "Record", "read_record", "write_record"]
@@ -81,14 +81,7 @@ class Record:
 
 def write_record(record: Record, path: Path) -> Path:
     """Write a record, whole or not at all: a run that is killed leaves no half file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        unfinished.write_text(json.dumps(asdict(record), indent=1) + "\n", encoding="utf-8")
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-    return path
+    return write_whole(path, (json.dumps(asdict(record), indent=1) + "\n").encode())
 
 
 def read_record(path: Path) -> Record:

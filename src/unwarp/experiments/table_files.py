@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from unwarp._whole_file import write_whole
 from unwarp.experiments.experiment import custom_label
 from unwarp.experiments.table_bars import bar_figure
 from unwarp.experiments.table_figures import TableCell, table_json
@@ -102,12 +103,4 @@ def write_table(
         for source, copy in zip(paths.pictures, pictures_beside(page, paths), strict=True):
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, copy)
-    return [paths.bars, *(_write(path, text) for path, text in texts.items())]
-
-
-def _write(path: Path, text: str) -> Path:
-    """Whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    unfinished.write_text(text, encoding="utf-8")
-    return unfinished.replace(path)
+    return [paths.bars, *(write_whole(path, text.encode()) for path, text in texts.items())]

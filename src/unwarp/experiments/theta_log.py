@@ -4,11 +4,12 @@ import csv
 import hashlib
 import os
 from collections.abc import Iterable, Sequence
-from io import TextIOWrapper
+from io import StringIO, TextIOWrapper
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, NamedTuple, Self
 
+from unwarp._whole_file import write_whole
 from unwarp.errors import OptionError
 
 __all__ = ["ThetaLog", "ThetaRow"]
@@ -160,13 +161,9 @@ def _rows_of(path: Path) -> list[list[str]]:
 
 def _write(path: Path, rows: Iterable[Sequence[str]]) -> None:
     """At no moment is there a file without the rows of before."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with _open(unfinished, "w") as file:
-            csv.writer(file).writerows(rows)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    table = StringIO(newline="")
+    csv.writer(table).writerows(rows)
+    write_whole(path, table.getvalue().encode("utf-8", "surrogateescape"))
 
 
 def _is_whole(row: list[str]) -> bool:

@@ -1,12 +1,13 @@
 """Checkpoint files that are written whole or not at all."""
 
 import io
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
+
+from unwarp._whole_file import write_whole
 
 __all__ = ["WholeCheckpoints"]
 
@@ -32,22 +33,6 @@ class WholeCheckpoints(TorchCheckpointIO):
         """
         if storage_options is not None:
             raise TypeError("storage_options: expected none for checkpoints in local files. Leave them out.")
-        path = Path(path)
         content = io.BytesIO()
         torch.save(checkpoint, content)
-        unfinished = path.with_name(f".{path.name}.unfinished")  # one name: what a kill leaves is written over
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _write(unfinished, content.getbuffer())
-            unfinished.replace(path)
-        except OSError as error:
-            raise OSError(error.errno, error.strerror, str(path)) from error
-        finally:
-            unfinished.unlink(missing_ok=True)
-
-
-def _write(path: Path, content: memoryview) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())  # else a power cut could leave the new name without its bytes
+        write_whole(Path(path), content.getbuffer(), durable=True)
