@@ -73,12 +73,12 @@ def test_pictures_larger_than_the_input_keep_their_size_depth_and_transparency(r
     assert np.abs(made[visible].astype(int) - large[::-1, ::-1][visible]).max() <= 3
 
 
-def test_goes_on_where_it_stopped(run, tmp_path, monkeypatch):
-    root = write_digit_folder(tmp_path / "in", each=20)
+def stopped_after(count, run, root, monkeypatch, **options):
+    """Rectify all pictures, but be killed when so many are written."""
     wrote = []
 
     def stop(path, pixels, like):
-        if len(wrote) >= 20:
+        if len(wrote) == count:
             raise KeyboardInterrupt
         wrote.append(path)
         return original(path, pixels, like)
@@ -86,10 +86,16 @@ def test_goes_on_where_it_stopped(run, tmp_path, monkeypatch):
     original = applying.write_picture
     with monkeypatch.context() as patch:
         patch.setattr(applying, "write_picture", stop)
+        patch.setattr(applying.ThetaLog, "__exit__", lambda log, *_: log._file.close())  # a kill leaves no last word
         with pytest.raises(KeyboardInterrupt):
-            run(root)
+            run(root, **options)
+
+
+def test_goes_on_where_it_stopped(run, tmp_path, monkeypatch):
+    root = write_digit_folder(tmp_path / "in", each=20)
+    stopped_after(20, run, root, monkeypatch)
     applied = run(root)
-    assert applied.before == len(wrote) == 20
+    assert applied.before == 20
     assert applied.done == 20
     assert len({row["file"] for row in table(tmp_path)}) == len(table(tmp_path)) == 40
     assert run(root).before == 40
@@ -150,24 +156,6 @@ def test_a_table_of_another_network_is_refused(run, tmp_path):
     assert run(root, force=True).done == 6
 
 
-def stopped_after(count, run, root, monkeypatch):
-    """Replace all pictures, but be killed when so many are written."""
-    wrote = []
-
-    def stop(path, pixels, like):
-        if len(wrote) == count:
-            raise KeyboardInterrupt
-        wrote.append(path)
-        return original(path, pixels, like)
-
-    original = applying.write_picture
-    with monkeypatch.context() as patch:
-        patch.setattr(applying, "write_picture", stop)
-        patch.setattr(applying.ThetaLog, "__exit__", lambda log, *_: log._file.close())  # a kill leaves no last word
-        with pytest.raises(KeyboardInterrupt):
-            run(root, force=True)
-
-
 def test_a_replacement_that_is_cut_short_leaves_no_older_picture(run, network, tmp_path, monkeypatch):
     """A row is of the picture beside it, and what is not yet replaced is replaced by the next run."""
     root = write_digit_folder(tmp_path / "in", each=6)
@@ -176,7 +164,7 @@ def test_a_replacement_that_is_cut_short_leaves_no_older_picture(run, network, t
     (tmp_path / "weights").write_bytes(b"another")
     network.model.transformer.regression.bias.data.copy_(torch.tensor([1.0, 0, 0, 0, 1, 0]))
     for _ in range(2):  # the second run forgets the few rows of the first one
-        stopped_after(5, run, root, monkeypatch)
+        stopped_after(5, run, root, monkeypatch, force=True)
     applied = run(root)
     assert (applied.before, applied.done, applied.failed) == (5, 7, [])
     for path in root.rglob("*.png"):
