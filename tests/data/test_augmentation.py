@@ -6,7 +6,7 @@ import torch
 from unwarp import warp
 from unwarp.data.augmentation import Augmentation
 from unwarp.errors import OptionError
-from unwarp.transforms import Compose
+from unwarp.transforms import Compose, ThinPlateSpline
 
 
 def seeded():
@@ -60,6 +60,24 @@ def test_bending_and_perspective_are_one_sampling():
     assert isinstance(transform, Compose)
     expected = warp(images, theta, transform, padding_mode="fill", fill_value=0.7)
     torch.testing.assert_close(augmentation.apply(images, seeded()), expected)
+
+
+def test_bending_alone_is_the_same_map_without_a_homography():
+    images = torch.rand(3, 1, 16, 16)
+    alone, theta = Augmentation(bend=0.05).draw(3, (16, 16), seeded())
+    assert isinstance(alone, ThinPlateSpline)
+    barely, composed = Augmentation(bend=0.05, shift=1e-9).draw(3, (16, 16), seeded())
+    torch.testing.assert_close(warp(images, theta, alone), warp(images, composed, barely), atol=1e-5, rtol=1e-5)
+    moved = (theta - alone.identity()).std() / 2
+    assert 0.035 < moved < 0.065
+
+
+def test_the_kernel_is_the_one_asked_for():
+    images = torch.rand(2, 1, 16, 16)
+    transform, theta = Augmentation(bend=0.03).draw(2, (16, 16), seeded())
+    sharp = Augmentation(bend=0.03, mode="bicubic").apply(images, seeded())
+    torch.testing.assert_close(sharp, warp(images, theta, transform, mode="bicubic"))
+    assert not torch.allclose(sharp, Augmentation(bend=0.03).apply(images, seeded()))
 
 
 @pytest.mark.parametrize("wrong", [{"degrees": -1.0}, {"scale": 0.5}, {"bend": float("nan")}])

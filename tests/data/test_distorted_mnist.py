@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.utils.data import DataLoader
 
 from unwarp.data import distortions
 from unwarp.data.distorted_mnist import EpochSampler, FixedBatches, FreshBatches
+from unwarp.data.distortions import as_images
 from unwarp.data.mnist import Digits
 from unwarp.data.mnist_subset import subset
 from unwarp.errors import OptionError
@@ -133,3 +136,27 @@ def test_batches_of_no_size(kind):
 def test_a_negative_seed_is_refused_at_once(kind):
     with pytest.raises(OptionError, match="none negative"):
         kind(DIGITS, RTS, batch_size=16, seed=-1)
+
+
+def test_bent_digits_have_other_shapes_in_each_epoch_and_stay_in_range():
+    as_written, bent = (fresh(bend=bend) for bend in (0.0, 0.03))
+    unturned = replace(RTS, size=(28, 28), apply=lambda digits, _: as_images(digits))
+    for batches in (as_written, bent):
+        batches.task = unturned
+    for epoch in (0, 1):
+        assert epoch_of(bent, epoch)[1].tolist() == epoch_of(as_written, epoch)[1].tolist()
+    plain, first, second = epoch_of(as_written, 0), epoch_of(bent, 0), epoch_of(bent, 1)
+    order = [labels.argsort() for _, labels in (plain, first, second)]
+    plain, first, second = (images[by] for (images, _), by in zip((plain, first, second), order, strict=True))
+    for one, other in ((plain, first), (first, second)):
+        assert ((one - other).abs().amax((1, 2, 3)) > 0.1).all()
+    # The ink is where it was, but for a pixel or so.
+    shared = (plain * first).sum((1, 2, 3)) / plain.square().sum((1, 2, 3))
+    assert shared.min() > 0.5
+    assert shared.mean() > 0.75
+    assert 0 <= first.min() < first.max() <= 1
+
+
+def test_how_far_digits_are_bent_is_a_part_of_their_size():
+    with pytest.raises(OptionError, match="bend: expected 0 or more, got -1"):
+        fresh(bend=-1)

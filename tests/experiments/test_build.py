@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.optim import SGD, AdamW
@@ -116,3 +118,17 @@ def test_each_recipe_has_its_optimiser(recipe, optimiser):
     plan = build_plan(config)(CNN((28, 28), width=4), 10)
     assert type(plan.optimiser) is optimiser
     assert plan.optimiser.param_groups[0]["lr"] == pytest.approx(0.01)
+
+
+def test_bent_digits_reach_training_alone():
+    config = choose("mnist-r/cnn", ["data.source=packaged", "data.validation=100"]).config.data
+    plain, bent = build_data(config, seed=0), build_data(replace(config, bend=0.03), seed=0)
+    assert not torch.equal(plain.training[0, 0][0], bent.training[0, 0][0])
+    assert torch.equal(plain.training[0, 0][1], bent.training[0, 0][1])
+    for one, other in ((plain.validation, bent.validation), (plain.test, bent.test)):
+        assert torch.equal(one[0][0], other[0][0])
+
+
+def test_images_that_never_change_are_not_bent():
+    with pytest.raises(OptionError, match="data.bend: expected 0 for tc84"):
+        choose("mnist-tc84/co-localiser", ["data.bend=0.03"])

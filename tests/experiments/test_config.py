@@ -28,6 +28,7 @@ def test_values_read_back():
         ("training.recipe=published", "no label smoothing and one rate"),
         ("training.precision=half", "expected one of auto, float32, bfloat16, got 'half'"),
         ("data.distortion=rst", "Did you mean 'rts'"),
+        ("data.bend=-0.1", "data.bend: expected at least 0"),
         ("data.batch_size=0", "data.batch_size: expected at least 1"),
         ("data.validation=-5", "data.validation: expected at least 1"),
         ("model.network=st-cnn", "and a transform for other networks, got 'none'"),

@@ -1,7 +1,8 @@
 """Random warps of training pictures, by the library's own transforms: all of them in one sampling."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -29,6 +30,7 @@ class Augmentation:
         bend: standard deviation of the 4 x 4 control points of a thin-plate spline, as a part of the picture's size.
         flip: whether half of the pictures are mirrored left to right.
         background: grey from 0 to 1 of what lies outside of the picture.
+        mode: the sampling kernel, by the name that `warp` knows it by.
     """
 
     degrees: float = 0.0
@@ -38,6 +40,7 @@ class Augmentation:
     bend: float = 0.0
     flip: bool = False
     background: float = 0.0
+    mode: Literal["bilinear", "bicubic"] = "bilinear"
 
     def __post_init__(self) -> None:
         for name in ("degrees", "shift", "perspective", "bend"):
@@ -49,7 +52,11 @@ class Augmentation:
     @property
     def active(self) -> bool:
         """Whether pictures change at all."""
-        return self != Augmentation(background=self.background)
+        return self != self._nothing
+
+    @property
+    def _nothing(self) -> "Augmentation":
+        return Augmentation(background=self.background, mode=self.mode)
 
     def apply(self, images: Float[Tensor, "n c h w"], generator: torch.Generator) -> Float[Tensor, "n c h w"]:
         """Warp every picture by a map of its own."""
@@ -57,7 +64,7 @@ class Augmentation:
             return images
         transform, theta = self.draw(len(images), (images.shape[2], images.shape[3]), generator)
         padding_mode = "fill" if self.background else "zeros"
-        return warp(images, theta, transform, padding_mode=padding_mode, fill_value=self.background)
+        return warp(images, theta, transform, mode=self.mode, padding_mode=padding_mode, fill_value=self.background)
 
     def draw(
         self, count: int, size: tuple[int, int], generator: torch.Generator
@@ -69,8 +76,11 @@ class Augmentation:
         spline = ThinPlateSpline()
         # Normalised coordinates are 2 wide, so a part of the picture's size is twice as much of them.
         noise = 2 * self.bend * torch.randn(count, *spline.theta_shape, generator=generator)
+        bent = spline.identity() + noise
+        if replace(self, bend=0.0) == self._nothing:
+            return spline, bent  # by itself it has a fused op
         family = Compose(Projective(), spline)
-        return family, family.join(homography, spline.identity() + noise)
+        return family, family.join(homography, bent)
 
     def _matrices(self, count: int, size: tuple[int, int], generator: torch.Generator) -> Float[Tensor, "n 3 3"]:
         aspect = size[1] / size[0]

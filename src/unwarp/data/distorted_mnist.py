@@ -12,6 +12,8 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from unwarp._typing import Float, Integer, Shaped
+from unwarp.data.augmentation import Augmentation
+from unwarp.data.distortions import as_images
 from unwarp.data.generators import Stream, generator_for
 from unwarp.data.mnist import NUM_CLASSES, Digits
 from unwarp.data.task import Task
@@ -36,9 +38,11 @@ class FreshBatches(Dataset[tuple[Tensor, Tensor]]):
         task: makes images of digits; one of `unwarp.data.tasks.TASKS`.
         batch_size: images in a batch; the last of an epoch holds what is left.
         seed: everything drawn depends on it, the epoch and the batch alone.
+        bend: standard deviation of a thin-plate spline's 4 x 4 control points, as a part of the digit's size, by which
+            each digit is bent before the task takes it; 0 leaves digits as they were written.
 
     Raises:
-        OptionError: `batch_size` is not positive, or `seed` is negative.
+        OptionError: `batch_size` is not positive, or `seed` or `bend` is negative.
 
     Examples:
         >>> from unwarp.data import distortions, mnist_subset
@@ -48,19 +52,24 @@ class FreshBatches(Dataset[tuple[Tensor, Tensor]]):
         (torch.Size([256, 1, 42, 42]), torch.Size([256]), 24)
     """
 
-    def __init__(self, digits: Digits, task: Task, *, batch_size: int, seed: int) -> None:
+    def __init__(self, digits: Digits, task: Task, *, batch_size: int, seed: int, bend: float = 0.0) -> None:
         self.digits = digits
         self.task = task
         self.batch_size = batch_size
         self.seed = seed
         self.num_batches = batch_count(len(digits), batch_size)
+        # A digit is sampled twice then: a linear kernel would blur it.
+        self._bending = Augmentation(bend=bend, mode="bicubic")
         self._order = 0, self._shuffled(0)
 
     def __getitem__(self, key: tuple[int, int]) -> tuple[Float[Tensor, "b c *size"], Shaped[Tensor, "b *answers"]]:
         epoch, batch = key
         chosen = self._epoch_order(epoch)[batch * self.batch_size : (batch + 1) * self.batch_size]
         generator = generator_for(Stream.TRAIN, seed=self.seed, epoch=epoch, batch=batch)
-        return self.task.make(self.digits.images[chosen], self.digits.labels[chosen], generator)
+        digits = self.digits.images[chosen]
+        if self._bending.active:
+            digits = self._bending.apply(as_images(digits), generator).clamp_(0, 1).squeeze(1)
+        return self.task.make(digits, self.digits.labels[chosen], generator)
 
     def _epoch_order(self, epoch: int) -> Integer[Tensor, "n"]:
         """The epoch's shuffled positions, kept until another epoch is asked for."""

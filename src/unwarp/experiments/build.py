@@ -70,7 +70,7 @@ def build_data(config: DataConfig, *, seed: int, data_dir: Path | None = None) -
             f"{config.validation}."
         )
     training, validation = mnist.hold_out(digits, config.validation)
-    fresh = FreshBatches(training, task, batch_size=config.batch_size, seed=seed)
+    fresh = FreshBatches(training, task, batch_size=config.batch_size, seed=seed, bend=config.bend)
     return BatchDataModule(
         training=fresh,
         order=EpochSampler(fresh.num_batches),

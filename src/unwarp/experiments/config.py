@@ -47,6 +47,8 @@ class DataConfig:
         source: all of MNIST, or the 6,000 + 2,000 digits that come with the package and need no network.
         validation: how many training digits choose the best checkpoint instead of being learned from.
         batch_size: images a training step.
+        bend: how far training digits are bent at random before they are distorted, as a part of their size: the
+            standard deviation of a thin-plate spline's control points. Not for co-localisation.
     """
 
     distortion: Literal[
@@ -67,10 +69,17 @@ class DataConfig:
     source: Literal["full", "packaged"] = "full"
     validation: int = 5000
     batch_size: int = 64
+    bend: float = 0.0
 
     def __post_init__(self) -> None:
         _within("data.validation", self.validation, 1)
         _within("data.batch_size", self.batch_size, 1, 2**20)
+        _within("data.bend", self.bend, 0, 1)
+        if self.bend and self.distortion in ("t84", "tc84"):
+            raise OptionError(
+                f"data.bend: expected 0 for {self.distortion}, whose images are the same in every epoch, got "
+                f"{self.bend}. Leave it out."
+            )
 
 
 @dataclass(frozen=True)
