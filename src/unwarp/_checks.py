@@ -63,7 +63,10 @@ def count(argument: str, value: Any) -> int:
 
 def counts(argument: str, value: Any, ndim: int, *, least: int) -> tuple[int, ...]:
     """Check how many points or pixels a lattice has along each axis, in tensor order."""
-    given = tuple(cast("Iterable[Any]", value)) if isinstance(value, Iterable) else ()
+    try:
+        given = tuple(cast("Iterable[Any]", value))
+    except TypeError:  # also a tensor or array without an axis, iterable by its class alone
+        given = ()
     if len(given) != ndim or not all(is_integer(entry) and entry >= least for entry in given):
         raise OptionError(
             f"{argument}: expected {ndim} counts of at least {least}, in tensor order, got {value!r}. "

@@ -258,3 +258,16 @@ def test_wrong_counts_name_their_argument(make, argument):
 
 def test_counts_may_be_of_numpy():
     assert BSpline((np.int64(3), np.int32(5))).counts == (3, 5)
+
+
+@pytest.mark.parametrize("wrong", [-0.1, float("nan"), float("inf"), "2", None])
+def test_regularisation_is_a_number(wrong):
+    with pytest.raises(OptionError, match="regularisation: expected 0 or a positive number, got"):
+        ThinPlateSpline(regularisation=wrong)
+
+
+@pytest.mark.parametrize("wrong", [torch.tensor(2), 4, "44", (4, 4, 4), (1, 4)])
+@pytest.mark.parametrize("family", [BSpline, PiecewiseAffine])
+def test_a_lattice_has_a_count_along_each_axis(family, wrong):
+    with pytest.raises(OptionError, match="control: expected 2 counts of at least 2, in tensor order, got"):
+        family(wrong)

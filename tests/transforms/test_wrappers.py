@@ -63,6 +63,8 @@ def test_compose_refuses_thetas_of_other_shapes():
     for pair in ((torch.zeros(4, 6), spline), (torch.zeros(3, 2), spline), (affine, torch.zeros(4, 2, 3))):
         with pytest.raises(ShapeError, match=r"theta: expected \(\*batch, "):
             family.join(*pair)
+    with pytest.raises(ShapeError, match=r"batches that broadcast, got \(3,\) and \(4,\)"):
+        family.join(torch.zeros(3, 2, 3), spline)
     with pytest.raises(ShapeError, match=r"theta: expected \(\*batch, 38\) for Compose"):
         family.parts(torch.zeros(4, 40))
 

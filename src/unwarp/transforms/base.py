@@ -37,14 +37,23 @@ class AbstractTransform(nn.Module):
 
     def __init__(self, ndim: int = 2) -> None:
         super().__init__()
-        if not is_integer(ndim) or ndim not in self.dimensions:
-            expected = " or ".join(map(str, self.dimensions))
+        self.ndim = self.known_ndim(ndim)
+        self.register_load_state_dict_post_hook(_weights_loaded)
+
+    @classmethod
+    def known_ndim(cls, ndim: int) -> int:
+        """Refuse a number of spatial dimensions that the family does not have.
+
+        Raises:
+            OptionError: it has none of that number.
+        """
+        if not is_integer(ndim) or ndim not in cls.dimensions:
+            expected = " or ".join(map(str, cls.dimensions))
             raise OptionError(
-                f"ndim: expected {expected} for {type(self).__name__}, got {ndim!r}. "
+                f"ndim: expected {expected} for {cls.__name__}, got {ndim!r}. "
                 "Use the image's number of spatial dimensions."
             )
-        self.ndim = int(ndim)
-        self.register_load_state_dict_post_hook(_weights_loaded)
+        return int(ndim)
 
     @property
     @abstractmethod

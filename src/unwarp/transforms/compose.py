@@ -8,7 +8,7 @@ from torch import Tensor
 
 from unwarp import coordinates
 from unwarp._typing import Float
-from unwarp.errors import UnsupportedError
+from unwarp.errors import ShapeError, UnsupportedError
 from unwarp.transforms.affine import Affine
 from unwarp.transforms.base import AbstractTransform, Kind, displacement
 from unwarp.transforms.thin_plate_spline import ThinPlateSpline
@@ -69,10 +69,20 @@ class Compose(AbstractWrapper):
         return torch.cat([part.start(dtype=dtype, device=device).flatten() for part in (self.outer, self.inner)])
 
     def join(self, outer: Tensor, inner: Tensor) -> Float[Tensor, "*batch P"]:
-        """The theta made of the thetas of both parts; batch dimensions broadcast."""
+        """The theta made of the thetas of both parts; batch dimensions broadcast.
+
+        Raises:
+            ShapeError: a theta is not of its part's shape, or their batches do not go together.
+        """
         first = outer.reshape(*self.outer._batch_shape(outer), -1)
         second = inner.reshape(*self.inner._batch_shape(inner), -1)
-        batch = cast("torch.Size", torch.broadcast_shapes(first.shape[:-1], second.shape[:-1]))
+        try:
+            batch = cast("torch.Size", torch.broadcast_shapes(first.shape[:-1], second.shape[:-1]))
+        except RuntimeError as error:
+            raise ShapeError(
+                f"outer, inner: expected batches that broadcast, got {tuple(first.shape[:-1])} and "
+                f"{tuple(second.shape[:-1])}. Give one theta of each for an image."
+            ) from error
         return torch.cat([first.expand(*batch, -1), second.expand(*batch, -1)], dim=-1)
 
     def parts(self, theta: Float[Tensor, "*batch P"]) -> tuple[Tensor, Tensor]:

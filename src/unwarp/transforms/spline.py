@@ -172,6 +172,7 @@ class AbstractLattice(AbstractSpline):
     """
 
     def __init__(self, control: Sequence[int] | None = None, *, ndim: int = 2) -> None:
+        ndim = self.known_ndim(ndim)
         self.counts = counts("control", (4,) * ndim if control is None else control, ndim, least=2)
         super().__init__(control_points(self.counts, ndim), ndim)
 

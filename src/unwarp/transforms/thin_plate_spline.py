@@ -1,11 +1,13 @@
 """Thin-plate splines: the smoothest map through given control points (Bookstein 1989)."""
 
+import math
 from collections.abc import Callable, Hashable, Sequence
 
 import torch
 from torch import Tensor
 
 from unwarp import coordinates
+from unwarp._numbers import is_number
 from unwarp._typing import Float
 from unwarp.errors import OptionError, ShapeError
 from unwarp.transforms.base import inverse_matrix
@@ -42,9 +44,10 @@ class ThinPlateSpline(AbstractSpline):
     def __init__(
         self, control: Sequence[int] | Tensor | None = None, *, ndim: int = 2, regularisation: float = 0.0
     ) -> None:
-        if not regularisation >= 0:
-            raise OptionError(f"regularisation: expected 0 or more, got {regularisation!r}.")
-        self._regularisation = regularisation
+        if not is_number(regularisation) or not 0 <= regularisation < math.inf:
+            raise OptionError(f"regularisation: expected 0 or a positive number, got {regularisation!r}.")
+        self._regularisation = float(regularisation)
+        ndim = self.known_ndim(ndim)
         super().__init__(control_points((4,) * ndim if control is None else control, ndim), ndim)
 
     def basis(self, points: Float[Tensor, "*batch D"]) -> Float[Tensor, "*batch K"]:
