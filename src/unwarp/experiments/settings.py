@@ -4,6 +4,7 @@ This knows nothing of experiments: it reads the fields and their types, and refu
 number, a string, a `Literal`, or again such a dataclass.
 """
 
+import math
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
@@ -94,7 +95,12 @@ def _read_value(key: str, hint: type, value: object) -> object:
         option(key, value, get_args(hint))
         return value
     if hint is float and type(value) is int:
-        return float(value)
+        try:
+            value = float(value)
+        except OverflowError:
+            value = math.inf
     if type(value) is not hint:
         raise OptionError(f"{key}: expected {hint.__name__}, got {value!r}.")
+    if isinstance(value, float) and math.isinf(value):
+        raise OptionError(f"{key}: expected a finite number, got {value}.")
     return value
