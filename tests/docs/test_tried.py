@@ -49,6 +49,7 @@ def test_rows_are_those_of_the_records(experiment, row):
     if "the classifier sees" in row:
         side = (model.get("output") or 42) // model["pooling"]
         assert row["the classifier sees"] == f"{side} × {side}"
+    if "filters" in row:
         assert model["width"] == int(row["filters"])
     if "localiser" in row:
         assert training["localiser_lr_scale"] == float(row["localiser"])
