@@ -57,6 +57,7 @@ huge: $(VENV)/.dev ## run the test on an image of more than 2^31 elements (10 Gi
 	UNWARP_HUGE_TESTS=1 $(BIN)/python -m pytest tests/backends/test_native_safety.py -k 2_to_the_31 --timeout 1200
 
 wheel: $(VENV)/.base ## build the wheel and test it in an empty environment
+	rm -rf build/lib* build/bdist* dist
 	UNWARP_REQUIRE_BACKENDS=native $(PIP) wheel --no-build-isolation --no-deps -w dist .
 	rm -rf build/wheel-test && $(PYTHON) -m venv build/wheel-test
 	build/wheel-test/bin/python -m pip install -c constraints.txt torch==2.13.0 numpy

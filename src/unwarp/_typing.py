@@ -1,6 +1,6 @@
 """Shape annotations for signatures: `Float[Tensor, "batch channels *size"]`.
 
-jaxtyping is a development tool. Without it the annotations stay readable strings and nothing is imported.
+They read as jaxtyping's do, and stay readable strings: to a type checker and at run time they are plain `Tensor`.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,9 @@ from torch import Tensor
 __all__ = ["Float", "Integer", "Shaped", "Size"]
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Integer, Shaped
+    from typing import Annotated as Float
+    from typing import Annotated as Integer
+    from typing import Annotated as Shaped
 else:
 
     class _Shape:

@@ -89,6 +89,19 @@ def test_resuming_another_run_is_refused(finished, mnist_folder, small, name, se
     assert message in str(raised.value)
 
 
+def test_resuming_with_another_number_of_processes_is_refused(finished, mnist_folder, small):
+    with pytest.raises(CheckpointError, match="processes: expected 2, got 1"):
+        run(choose(NAME, small), finished[1], seed=1, data_dir=mnist_folder, resume=True, devices=Devices(2))
+
+
+def test_a_run_that_torchrun_has_started_twice_is_refused_before_it_writes(tmp_path, mnist_folder, small, monkeypatch):
+    for name, value in {"TORCHELASTIC_RUN_ID": "1", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(OptionError, match="devices, num_nodes: expected as many processes as torchrun"):
+        run(choose(NAME, small), tmp_path / "run", data_dir=mnist_folder, progress=False)
+    assert not (tmp_path / "run").exists()
+
+
 def test_overwriting_takes_the_old_record_away_at_once(finished, tmp_path, mnist_folder, small, monkeypatch):
     folder = tmp_path / "run"
     shutil.copytree(finished[1], folder)

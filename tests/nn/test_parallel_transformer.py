@@ -81,6 +81,13 @@ def test_tiles_share_the_image(transform):
     torch.testing.assert_close(mapped, centres[:, None, None] + 0.5 * points)
 
 
+@pytest.mark.parametrize("transform", ["attention", "thin_plate_spline"])
+def test_tiles_are_made_without_values_too(transform):
+    with torch.device("meta"):
+        made = ParallelSpatialTransformer(ConvLocaliser(1, 28), transform, 14, tiles=(2, 2))
+        assert made(torch.empty(3, 1, 28, 28)).shape == (3, 4, 14, 14)
+
+
 def test_two_tiles_are_those_of_the_birds_experiment():
     expected = torch.tensor([[[0.5, 0, -0.5], [0, 0.5, 0]], [[0.5, 0, 0.5], [0, 0.5, 0]]])
     assert torch.equal(tile_thetas(Affine(), (1, 2)), expected)

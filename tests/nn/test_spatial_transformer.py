@@ -194,6 +194,9 @@ def test_channels_last_goes_in_and_the_same_comes_out():
 def test_it_has_shapes_on_the_meta_device():
     transformer = SpatialTransformer(ConvLocaliser(3, (28, 28)), "thin_plate_spline", (14, 14)).to("meta")
     assert transformer(torch.empty(2, 3, 28, 28, device="meta")).shape == (2, 3, 14, 14)
+    with torch.device("meta"):
+        made_there = SpatialTransformer(ConvLocaliser(3, (28, 28)), "thin_plate_spline", (14, 14))
+        assert made_there(torch.empty(2, 3, 28, 28)).shape == (2, 3, 14, 14)
 
 
 def test_it_compiles_to_one_graph():

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from lightning.pytorch.utilities import rank_zero_only
 
 from support import together
 from unwarp.data.distorted_mnist import FreshBatches
@@ -90,3 +91,43 @@ def test_records_of_several_processes_have_a_label_of_their_own():
 
 def test_a_process_alone_writes():
     assert is_writer()
+
+
+def torchrun(monkeypatch, **variables):
+    for name, value in {"TORCHELASTIC_RUN_ID": "1", **variables}.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_as_many_take_part_as_torchrun_has_started(monkeypatch):
+    torchrun(monkeypatch, WORLD_SIZE="4", LOCAL_WORLD_SIZE="2", RANK="1", LOCAL_RANK="1")
+    Devices(2, nodes=2).join()
+    for wrong in (Devices(), Devices(2), Devices(4)):
+        with pytest.raises(OptionError, match="torchrun has started, 4, 2 a machine, got .* Give --devices"):
+            wrong.join()
+
+
+def test_as_many_take_part_as_slurm_has_started(monkeypatch):
+    for name, value in {"NTASKS": "4", "NTASKS_PER_NODE": "2", "NNODES": "2", "JOB_NAME": "training"}.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    Devices(2, nodes=2).join()
+    for wrong in (Devices(), Devices(4)):
+        with pytest.raises(OptionError, match="SLURM has started, 4, 2 a machine, got"):
+            wrong.join()
+    monkeypatch.setenv("SLURM_JOB_NAME", "interactive")  # a shell, in which processes are started by hand
+    Devices().join()
+
+
+def test_a_process_alone_writes_whatever_its_shell_says(monkeypatch):
+    """An interactive shell of SLURM numbers its tasks; Lightning takes the number at import."""
+    monkeypatch.setattr(rank_zero_only, "rank", 1)
+    assert not is_writer()
+    Devices(2).join()
+    assert not is_writer()
+    Devices().join()
+    assert is_writer()
+
+
+def test_modules_that_train_by_parts_have_a_strategy_for_it():
+    assert Devices(2).leaving_parameters_out().strategy == "ddp_find_unused_parameters_true"
+    for kept in (Devices(), Devices(2, strategy="ddp")):
+        assert kept.leaving_parameters_out() is kept

@@ -43,12 +43,18 @@ def transformer(theta=None, **options):
     return made
 
 
-def fitted(module, *, epochs=1, patience=5, callback=None):
-    data = DataLoader(TensorDataset(image((28, 28), batch=6, channels=1)), batch_size=3)
-    callback = callback or ThetaStatistics(patience=patience)
+def fitted(module, *, epochs=1, patience=5, images=6, held_out=6, save=None, resume=None, **trainer):
+    data, validation = (
+        DataLoader(TensorDataset(image((28, 28), batch=count, channels=1)), batch_size=3)
+        for count in (images, held_out)
+    )
+    callback = ThetaStatistics(patience=patience)
     options = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "log_every_n_steps": 1}
-    trainer = Trainer(max_epochs=epochs, accelerator="cpu", enable_model_summary=False, callbacks=[callback], **options)
-    trainer.fit(module, data, data)
+    options |= {"accelerator": "cpu", "enable_model_summary": False, "max_epochs": epochs} | trainer
+    trainer = Trainer(callbacks=[callback], **options)
+    trainer.fit(module, data, validation, ckpt_path=resume)
+    if save is not None:
+        trainer.save_checkpoint(save)
     return {name: value.item() for name, value in trainer.callback_metrics.items()}
 
 
@@ -118,10 +124,28 @@ def test_a_transformer_that_tells_images_apart_is_left_in_peace():
     assert warned(Own(made), epochs=3, patience=2) == []
 
 
-def test_what_was_said_and_seen_survives_a_checkpoint():
-    first = ThetaStatistics(patience=2)
-    assert len(warned(Own(transformer([3.0, 0.0, 0.0])), callback=first)) == 1
-    second = ThetaStatistics(patience=2)
-    second.load_state_dict(first.state_dict())
-    (message,) = warned(Own(transformer([3.0, 0.0, 0.0])), callback=second)
+def test_what_was_said_and_seen_survives_a_checkpoint(tmp_path):
+    far_out = Own(transformer([3.0, 0.0, 0.0]))
+    assert len(warned(far_out, patience=2, save=tmp_path / "first.ckpt")) == 1
+    (message,) = warned(far_out, epochs=2, patience=2, resume=tmp_path / "first.ckpt")
     assert "same theta for 2 epochs" in message
+
+
+def test_patience_counts_epochs_however_often_is_validated():
+    assert warned(Own(transformer()), epochs=2, patience=3, images=30, val_check_interval=0.1) == []
+    (message,) = warned(Own(transformer()), epochs=6, patience=3, check_val_every_n_epoch=2)
+    assert "same theta for 3 epochs" in message
+
+
+def test_a_last_batch_of_one_image_hides_nothing():
+    (message,) = warned(Own(transformer()), epochs=3, patience=3, held_out=7)
+    assert "same theta for 3 epochs" in message
+    made = transformer()
+    nn.init.normal_(made.regression.weight, std=0.5)
+    assert fitted(Own(made), held_out=7)["theta_spread"] > 0
+
+
+def test_a_single_image_has_no_spread():
+    figures = fitted(Own(transformer()), held_out=1)
+    assert "theta_spread" not in figures
+    assert "theta_mean" in figures

@@ -63,6 +63,7 @@ def train(
 
     root = folder_root(name)
     together = Devices(devices, nodes=num_nodes, strategy=strategy)
+    together.join()
     if root is not None:
         train_folder(
             root,

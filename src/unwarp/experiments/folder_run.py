@@ -98,8 +98,9 @@ def run_folder(
         CheckpointError: the last checkpoint is damaged or of another run.
         TrainingError: the loss was not finite.
     """
+    devices.join()
     folder = scan(root)
-    about = _about(folder, config, seed)
+    about = _about(folder, config, seed, devices)
     with working_alone(out):
         start = starting_point(out, lambda last: _refuse_other_run(last, about), resume=resume, overwrite=overwrite)
         store, survey = _read(folder, config, strict=strict, progress=progress)
@@ -184,7 +185,7 @@ def _divide(folder: PictureFolder, config: FolderConfig, survey: Survey, *, seed
         raise DataError(f"{error} Skipped: {skipped or 'none'}.") from error
 
 
-def _about(folder: PictureFolder, config: FolderConfig, seed: int) -> dict[str, Any]:
+def _about(folder: PictureFolder, config: FolderConfig, seed: int, devices: Devices) -> dict[str, Any]:
     """What the checkpoints of the run say about themselves."""
     return {
         "kind": "folder",
@@ -193,6 +194,7 @@ def _about(folder: PictureFolder, config: FolderConfig, seed: int) -> dict[str, 
         "classes": list(folder.classes),
         "seed": seed,
         "config": config.values(),
+        "processes": devices.processes,
     }
 
 
@@ -234,4 +236,8 @@ def _refuse_other_run(last: Path, about: dict[str, Any]) -> None:
 def _flat(about: dict[str, Any]) -> dict[str, object]:
     sections: dict[str, dict[str, object]] = about["config"]
     settings = {f"{name}.{key}": value for name, section in sections.items() for key, value in section.items()}
-    return settings | {key: about.get(key) for key in ("kind", "classes", "seed")}
+    return (
+        settings
+        | {key: about.get(key) for key in ("kind", "classes", "seed")}
+        | {"processes": about.get("processes", 1)}
+    )

@@ -76,13 +76,14 @@ def run(
         CheckpointError: the folder's last checkpoint is damaged or of another experiment.
         TrainingError: the loss was not finite.
     """
+    devices.join()
     experiment = replace(experiment, label=experiment.label + devices.label)
     _commit()  # now: the sources may be others when the training ends
     digits = digits_of(experiment.config.data, data_dir)
     with working_alone(folder):
         start = starting_point(
             folder,
-            lambda last: refuse_other_run(last, experiment, seed, digits=digits),
+            lambda last: refuse_other_run(last, experiment, seed, digits=digits, processes=devices.processes),
             resume=resume,
             overwrite=overwrite,
         )
@@ -95,15 +96,23 @@ def run(
         model = build_model(experiment.config.model, experiment.config.data)
         embedding = embedding_of(experiment.config)
         about = {"name": experiment.name, "seed": seed, "config": experiment.config.values(), "digits": digits}
+        about["processes"] = devices.processes
         if embedding is not None:
             about["embedding"] = embedding.config.values()
         module = build_module(training, model, precision, about=about)
         if isinstance(model, CoLocaliser) and embedding is not None and start is None:
             # Its run lies in this run's folder and is taken up again like any other.
             inner = folder / "embedding"
-            anew = overwrite and not _fits(inner, embedding, seed, digits)
+            anew = overwrite and not _fits(inner, embedding, seed, digits, devices)
             part = run(
-                embedding, inner, seed=seed, data_dir=data_dir, resume=not anew, overwrite=anew, progress=progress
+                embedding,
+                inner,
+                seed=seed,
+                data_dir=data_dir,
+                resume=not anew,
+                overwrite=anew,
+                progress=progress,
+                devices=devices,
             )
             adopt_embedding(model, part.model, embedding.config.data, data_dir=data_dir)
         outcome = fit(
@@ -130,10 +139,11 @@ def run(
         return Finished(record, folder / RECORD, outcome.best, model)
 
 
-def _fits(folder: Path, experiment: Experiment, seed: int, digits: str) -> bool:
+def _fits(folder: Path, experiment: Experiment, seed: int, digits: str, devices: Devices) -> bool:
     """Whether the run in a folder is one of this experiment."""
     try:
-        refuse_other_run(folder / CHECKPOINTS / f"{LAST}.ckpt", experiment, seed, digits=digits)
+        last = folder / CHECKPOINTS / f"{LAST}.ckpt"
+        refuse_other_run(last, experiment, seed, digits=digits, processes=devices.processes)
     except CheckpointError:
         return False
     return True

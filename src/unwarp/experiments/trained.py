@@ -56,6 +56,7 @@ def refuse_other_run(
     seed: int,
     *,
     digits: str | None = None,
+    processes: int = 1,
     may_differ: Sequence[str] = _MAY_DIFFER,
 ) -> None:
     """Refuse to go on from a checkpoint of another experiment, or one with other settings.
@@ -65,6 +66,7 @@ def refuse_other_run(
         experiment: what is to go on.
         seed: of its run.
         digits: digest of the digits that it is to go on with; nothing leaves them unasked.
+        processes: how many are to go on together.
         may_differ: settings that need not agree: how long to train can change between two parts of a run.
 
     Raises:
@@ -78,6 +80,8 @@ def refuse_other_run(
     if digits is not None:
         given["digits"] = known_digits(checkpoint.about.get("digits"), checkpoint.about["config"])
         expected["digits"] = digits
+    # Another number takes other batches in each step, and other numbers of steps.
+    given["processes"], expected["processes"] = checkpoint.about.get("processes", 1), processes
     differing = [key for key in expected if key not in may_differ and given[key] != expected[key]]
     if differing:
         shown = ", ".join(f"{key}: expected {expected[key]!r}, got {given[key]!r}" for key in differing)

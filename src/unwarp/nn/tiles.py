@@ -28,10 +28,16 @@ def tile_thetas(transform: AbstractTransform, tiles: Sequence[int]) -> Float[Ten
     """
     if len(tiles) != transform.ndim or min(tiles) < 1:
         raise OptionError(f"tiles: expected {transform.ndim} positive counts, (rows, columns) in 2D, got {tiles!r}.")
+    with torch.device("cpu"):  # computed, also where the network is made without values
+        return _tile_thetas(transform, tiles)
+
+
+def _tile_thetas(transform: AbstractTransform, tiles: Sequence[int]) -> Float[Tensor, "count *theta"]:
     centres = coordinates.regular_grid(tiles, align_corners=False, dtype=torch.float64, device=None)
     scale, shift = 1 / max(tiles), centres.reshape(math.prod(tiles), transform.ndim)
     if isinstance(transform, AbstractSpline):
-        return (transform.identity(dtype=torch.float64) * scale + shift[:, None]).to(torch.get_default_dtype())
+        control = transform.identity(dtype=torch.float64)
+        return (control * scale + shift[:, None].to(control.device)).to(torch.get_default_dtype())
     theta = _theta_of_crops(transform, scale, shift)
     if theta is None:
         raise UnsupportedError(

@@ -45,6 +45,7 @@ class ColocalisationModule(ClassificationModule):
     """
 
     monitor = "val_loss"
+    trains_by_parts = True  # a batch is of one digit, and trains that digit's transformer
 
     def __init__(
         self, model: CoLocaliser, plan: Callable[[nn.Module, int], Plan], *, about: Mapping[str, Any] | None = None

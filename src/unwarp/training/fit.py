@@ -85,8 +85,12 @@ def fit(
         TrainingError: the loss was not finite.
         Terminated: the process was asked to end.
         CheckpointError: ``resume`` is no checkpoint, or of another model.
-        OptionError: ``resume`` has been trained for more epochs already.
+        OptionError: ``resume`` has been trained for more epochs already; or torchrun or SLURM has started another
+            number of processes.
     """
+    devices.join()
+    if module.trains_by_parts:
+        devices = devices.leaving_parameters_out()
     if resume is not None:  # a misfit is refused before anything is written
         checkpoint = read_checkpoint(resume)
         load_weights(module.model, checkpoint)

@@ -43,6 +43,9 @@ class ClassificationModule(LightningModule):
     monitor = "val_error"
     """What the best epoch has least of."""
 
+    trains_by_parts = False
+    """Whether a step leaves some parameters without a gradient."""
+
     def __init__(
         self,
         model: nn.Module,

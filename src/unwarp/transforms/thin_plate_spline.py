@@ -73,7 +73,11 @@ class ThinPlateSpline(AbstractSpline):
 
     def control_changed(self) -> None:
         super().control_changed()
-        if self.control.is_meta:  # without values: those that the spline was solved with still hold
+        if self.control.is_meta:  # without values: those that the spline was solved with, if any, still hold
+            if not hasattr(self, "_solution"):
+                count, ndim = self.control.shape
+                self._exact_control = self.control.detach().to(torch.float64)
+                self._solution = self._exact_control.new_empty(count + 1 + ndim, count)
             return
         # Plain attributes on the CPU: `.to(torch.bfloat16)` must not round what the spline is solved with.
         self._exact_control = self.control.detach().to("cpu", torch.float64)
