@@ -5,7 +5,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from unwarp._typing import Float
+from unwarp._typing import Float, Shaped
 
 MINIMUM_TURN = 0.05
 """A corner whose triangle has at most this share of the undisturbed triangle's area counts as folded."""
@@ -16,7 +16,7 @@ def corners(half: float, *, dtype: torch.dtype = torch.float64) -> Float[Tensor,
     return half * torch.tensor([[-1, -1], [1, -1], [1, 1], [-1, 1]], dtype=dtype)
 
 
-def is_sound(quadrilateral: Float[Tensor, "n 4 2"], *, half: float) -> Float[Tensor, "n"]:
+def is_sound(quadrilateral: Float[Tensor, "n 4 2"], *, half: float) -> Shaped[Tensor, "n"]:
     """Whether a square's moved corners can be the image of that square under a homography centred in it.
 
     Sound is a quadrilateral that is strictly convex (no corner is folded over or nearly flat), not turned over, and
