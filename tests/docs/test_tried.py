@@ -49,6 +49,8 @@ def test_rows_are_those_of_the_records(experiment, row):
     if "the classifier sees" in row:
         side = (model.get("output") or 42) // model["pooling"]
         assert row["the classifier sees"] == f"{side} × {side}"
+    if "digits bent by" in row:
+        assert data.get("bend", 0) == float(row["digits bent by"])
     if "filters" in row:
         assert model["width"] == int(row["filters"])
     if "localiser" in row:
