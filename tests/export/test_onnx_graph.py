@@ -1,6 +1,7 @@
 """Graphs compute what the networks do, in another run time, for any batch."""
 
 import onnx
+import onnxruntime
 import pytest
 import torch
 from torch import nn
@@ -132,6 +133,32 @@ def test_maps_beyond_the_horizon_and_far_outside_agree(tmp_path):
     assert model(IMAGES)[2].abs().max() == 0
     exported(model, tmp_path / "graph.onnx")
     check_onnx(model, tmp_path / "graph.onnx", IMAGES)
+
+
+def test_far_positions_keep_the_weights_of_an_even_picture(tmp_path):
+    """Every warp of an even picture is even, wherever it is sampled, where nothing is padded with zeros."""
+    tilted = [transformer("projective", (70, 64), strength=0, padding_mode=mode) for mode in ("border", "reflection")]
+    tilted.append(transformer("affine", padding_mode="border", strength=0))
+    for made in tilted[:2]:
+        made.regression.bias.data[6] = 1.5  # the horizon crosses the image
+    tilted[2].regression.bias.data.mul_(3e7)
+    path = exported(Together(tilted).eval(), tmp_path / "graph.onnx")
+    found = onnxruntime.InferenceSession(str(path)).run(None, {"images": torch.full((2, 1, *SIZE), 0.5).numpy()})
+    for straight in found[::2]:
+        assert abs(straight - 0.5).max() < 1e-6
+
+
+@pytest.mark.parametrize("family", ["affine", "thin_plate_spline"])
+def test_positions_of_half_precision_networks_are_not_rounded(family, tmp_path):
+    torch.manual_seed(0)
+    made = SpatialTransformer(DenseLocaliser(40 * 400, widths=(8,)), family, (40, 400))
+    nn.init.normal_(made.regression.weight, std=0.02)
+    wave = torch.linspace(0, 40, 400).sin().expand(2, 1, 40, 400).half()
+    model = made.half().eval()
+    path = export_onnx(model, wave[:1], tmp_path / "graph.onnx")
+    (found,) = onnxruntime.InferenceSession(str(path)).run(None, {"images": wave.numpy()})
+    with torch.no_grad():
+        torch.testing.assert_close(torch.from_numpy(found), model(wave), atol=2e-3, rtol=0)
 
 
 def test_the_network_itself_is_left_as_it_is():

@@ -93,3 +93,12 @@ def test_bars_keep_their_models_colours_in_every_panel():
 def test_no_two_of_many_models_look_alike():
     ax = viz.error_bars({f"model {place}": [2.0] for place in range(20)})
     assert len({(bar.get_facecolor(), bar.get_hatch()) for bar in ax.patches}) == 20
+
+
+@pytest.mark.parametrize("name", ["price $5^$", "_hidden", "$x$", r"\frac"])
+def test_names_are_drawn_as_they_stand(name):
+    axes = viz.training_curves({name: ([1, 2], [1, 2]), "b": ([1, 2], [2, 1])})
+    viz.encode_png(axes.figure)
+    drawn = [text.get_text().strip().replace(r"\$", "$") for text in axes.get_legend().get_texts()]
+    assert drawn == [name, "b"]
+    assert viz.encode_png(viz.error_bars({name: [1.0]}).figure)

@@ -106,3 +106,11 @@ def test_refuses_counts_that_differ():
         viz.transformer_figure(images[:0], outputs[:0], theta[:0], Affine())
     with pytest.raises(OptionError, match="pairs_per_row: expected at least 1, got 0"):
         viz.transformer_figure(images, outputs, theta, Affine(), pairs_per_row=0)
+
+
+def test_captions_and_titles_are_no_formulas():
+    image, affine = torch.rand(1, 1, 8, 8), Affine()
+    figure = viz.transformer_figure(
+        image, image, affine.identity()[None], affine, captions=["price $5^$ read as $"], title="run of $5^$"
+    )
+    assert viz.encode_png(figure)

@@ -1,4 +1,5 @@
 import base64
+import os
 from html.parser import HTMLParser
 
 import pytest
@@ -86,3 +87,8 @@ def test_refuses_a_row_that_does_not_fit_the_header():
 def test_writes_utf_8_into_a_folder_that_is_missing(tmp_path):
     path = viz.write_report(tmp_path / "run" / "report.html", "Zahlen ± 数字", [])
     assert "<h1>Zahlen ± 数字</h1>" in path.read_text("utf-8")
+
+
+def test_a_name_that_is_no_utf8_is_escaped_and_loses_no_report(tmp_path):
+    path = viz.write_report(tmp_path / "report.html", os.fsdecode(b"caf\xe9 & co"), [])
+    assert "caf\\udce9 &amp; co" in path.read_text(encoding="utf-8")

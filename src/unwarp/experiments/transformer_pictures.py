@@ -15,7 +15,7 @@ from unwarp.training.checkpoints import read_checkpoint
 from unwarp.training.fit import LAST
 from unwarp.training.transformer_course import Course, course_of
 from unwarp.viz import show_transformer, theta_distribution, transformer_frames
-from unwarp.viz.style import new_figure
+from unwarp.viz.style import new_figure, plain
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -46,7 +46,7 @@ def draw_distribution(network: Network, shown: ShownPictures) -> "Figure":
     figure = new_figure(7, 4)
     ax = figure.add_subplot()
     theta_distribution(theta.flatten(0, theta.ndim - 1 - rank), transformer.transform, ax=ax)
-    ax.set_title(f"{network.name}: theta of {len(shown):,} pictures", loc="left", fontsize=10)
+    ax.set_title(f"{plain(network.name)}: theta of {len(shown):,} pictures", loc="left", fontsize=10)
     return figure
 
 

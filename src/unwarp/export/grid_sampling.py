@@ -1,6 +1,7 @@
 """Samplers that ONNX has an op for: GridSample, and AffineGrid for the affine families."""
 
 import copy
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +17,8 @@ from unwarp.transforms import AbstractSpline, AbstractTransform, resolve
 __all__ = ["with_grid_sampling"]
 
 _CUBIC_A = -0.75  # of GridSample
+_REACH = 8  # pixels: more than any kernel of GridSample sees
+_NEAR = 3.0  # normalised: a whole image beside the image
 _PADDINGS = ("zeros", "border", "reflection")
 
 
@@ -65,9 +68,12 @@ class _GridSampler(Sampler):
         images = image.expand(leading[0], *image.shape[1:]) if image.shape[0] == 1 else image
         if len(leading) == 2:
             images = images.repeat_interleave(leading[1], dim=0)
+        # Positions are never rounded to half precision, for which the op has no second input type.
+        exact = torch.promote_types(image.dtype, coordinates.point_dtype(theta))
+        images, theta = images.to(exact), theta.to(exact)
         plainest, reduced = family.reduced(theta.reshape(-1, *family.theta_shape))
         grid = _grid(plainest, reduced, (image.shape[1], *sizes), align_corners=self.align_corners)
-        sampled = self._sample(images, grid)
+        sampled = self._sample(images, grid).to(image.dtype)
         return sampled.reshape(*leading, *sampled.shape[1:])
 
     def _sample(
@@ -75,16 +81,31 @@ class _GridSampler(Sampler):
     ) -> Float[Tensor, "n c h_out w_out"]:
         aligned = self.align_corners
         extents = coordinates.half_extents(image.shape[2:], align_corners=aligned)
-        limits = [padding.LARGEST_POSITION / extent if extent > 0 else 1.0 for extent in extents]
-        # Beyond, a run time that counts pixels in 32 bits overflows.
-        safe = torch.clamp(grid, min=-min(limits), max=min(limits))
+        near = _folded(grid, extents) if self.padding_mode == "reflection" else grid.clamp(*_around(extents))
         return F.grid_sample(
             image,
-            safe,
+            near,
             mode=kernels.resolve(self.mode).name,
             padding_mode=self.padding_mode,
             align_corners=aligned,
         )
+
+
+def _around(extents: Sequence[float]) -> tuple[float, float]:
+    """Normalised positions beyond which zeros and the border go on for ever.
+
+    A run time computes with positions in float32 and counts pixels in 32 bits: farther out its weights are wrong.
+    """
+    limit = max((1 + _REACH / extent for extent in extents if extent > 0), default=1.0)
+    return -limit, limit
+
+
+def _folded(grid: Float[Tensor, "n h w 2"], extents: Sequence[float]) -> Float[Tensor, "n h w 2"]:
+    """Far positions where reflection at both edges takes them, for the same reason; near ones as they are."""
+    farthest = padding.LARGEST_POSITION / max(1.0, *extents)
+    finite = grid.clamp(-farthest, farthest)
+    period = (finite - 1) - 4 * torch.floor((finite - 1) / 4)
+    return torch.where(finite.abs() > _NEAR, (period - 2).abs() - 1, finite)
 
 
 def _grid(

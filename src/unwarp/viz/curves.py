@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from unwarp.errors import OptionError, ShapeError
-from unwarp.viz.style import FAINT, INK, color_of, hatch_of, plain_axes
+from unwarp.viz.style import FAINT, INK, color_of, hatch_of, plain, plain_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,7 +42,13 @@ def training_curves(
             raise ShapeError(f"curves[{name!r}]: expected as many x as y, got {len(x)} and {len(y)}.")
         # Colour and marker both tell the runs apart: colours alone fail in print.
         ax.plot(
-            x, y, color=color_of(index), marker=MARKERS[index % len(MARKERS)], markersize=5, linewidth=2, label=name
+            x,
+            y,
+            color=color_of(index),
+            marker=MARKERS[index % len(MARKERS)],
+            markersize=5,
+            linewidth=2,
+            label=plain(name),
         )
     ax.set_xlabel(xlabel, color=INK)
     ax.set_ylabel(ylabel, color=INK)
@@ -98,7 +104,7 @@ def error_bars(
     if known:
         ax.plot(list(known.values()), list(known), "D", color="white", markeredgecolor=INK, zorder=4, label="published")
         ax.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0, handletextpad=0.2)
-    ax.set_yticks(range(len(errors)), list(errors))
+    ax.set_yticks(range(len(errors)), [plain(name) for name in errors])
     ax.invert_yaxis()
     ax.set_xlabel(xlabel, color=INK)
     ax.set_xlim(left=0)

@@ -13,7 +13,7 @@ from unwarp import coordinates
 from unwarp._typing import Float
 from unwarp.errors import OptionError
 from unwarp.transforms.base import AbstractTransform
-from unwarp.viz.style import SHADE, color_of, halo, new_figure
+from unwarp.viz.style import SHADE, color_of, halo, new_figure, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -112,7 +112,12 @@ def _draw_lines(ax: "Axes", lines: Tensor, cells: int, color: str, label: str | 
     for index, line in enumerate(lines):
         if index % (cells + 1) not in (0, cells):
             draw(*_xy(line), linewidth=0.8)
-    draw(*_xy(_outline(lines, cells)), linewidth=1.8, path_effects=halo(1.8), label=label)
+    draw(
+        *_xy(_outline(lines, cells)),
+        linewidth=1.8,
+        path_effects=halo(1.8),
+        label=None if label is None else plain(label),
+    )
     draw(*_xy(lines[0, :1]), marker="o", markersize=5, markeredgecolor=SHADE)
 
 

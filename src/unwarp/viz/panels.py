@@ -13,7 +13,7 @@ from unwarp._typing import Float, Shaped
 from unwarp.errors import OptionError, ShapeError
 from unwarp.transforms.base import AbstractTransform
 from unwarp.viz.grids import draw_region
-from unwarp.viz.style import INK, color_of, new_figure
+from unwarp.viz.style import INK, color_of, new_figure, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -93,7 +93,7 @@ def transformer_figure(
     for index, axes in enumerate(pairs):
         _draw_pair(axes, images[index], outputs[index], margin, lambda ax, theta=theta[index]: draw(theta, ax=ax))
         if captions is not None:
-            axes[0].set_title(captions[index], loc="left", x=margin / (1 + 2 * margin), color=INK, fontsize=9)
+            axes[0].set_title(plain(captions[index]), loc="left", x=margin / (1 + 2 * margin), color=INK, fontsize=9)
     for axes in pairs[-columns:]:
         for ax, text in zip(axes, ["input", *["output"] * outputs.shape[1]], strict=True):
             ax.set_xlabel(text, color=INK, fontsize=8, labelpad=0)
@@ -133,7 +133,7 @@ def _layout(
     rows = math.ceil(count / columns)
     figure = new_figure(columns * 1.25 * (1 + outputs), rows * (height + 0.25) + (0.4 if title else 0.1))
     if title:
-        figure.suptitle(title, color=INK, fontsize=11)
+        figure.suptitle(plain(title), color=INK, fontsize=11)
     spec = figure.add_gridspec(rows, columns)
     places = [spec[divmod(index, columns)].subgridspec(1, 1 + outputs) for index in range(count)]
     return figure, [[figure.add_subplot(place[0, k]) for k in range(1 + outputs)] for place in places]

@@ -8,6 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TypeAlias
 
+from unwarp._whole_file import write_whole
 from unwarp.errors import OptionError
 
 
@@ -99,10 +100,9 @@ def write_report(
     Raises:
         OSError: the file cannot be written.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(render_report(title, sections, summary=summary, footer=footer), encoding="utf-8")
-    return path
+    page = render_report(title, sections, summary=summary, footer=footer)
+    # File names need not be UTF-8; what of them is not is written as an escape.
+    return write_whole(Path(path), page.encode("utf-8", "backslashreplace"))
 
 
 def _section(section: Section) -> str:

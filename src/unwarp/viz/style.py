@@ -27,6 +27,15 @@ def hatch_of(index: int) -> str:
     return ("", "///", "xxx", "...")[index // len(OKABE_ITO) % 4]
 
 
+def plain(text: str) -> str:
+    """A text that is drawn as it stands: matplotlib takes what lies between two dollars for mathematics.
+
+    A legend leaves out what begins with an underscore, so that gets a space before it.
+    """
+    drawn = text.replace("$", r"\$")
+    return f" {drawn}" if drawn.startswith("_") else drawn
+
+
 def new_figure(width: float, height: float) -> "Figure":
     """An empty figure of ``width`` x ``height`` inches on white, so that it reads the same on dark and light pages."""
     return require("matplotlib.figure", extra="train").Figure(
