@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from support.picture_folders import write_digit_folder
-from unwarp.errors import CheckpointError, OptionError
+from unwarp.errors import CheckpointError, DataError, OptionError
 from unwarp.experiments.exported import ExportedNetwork, export_network
 from unwarp.experiments.folder_config import FolderConfig
 from unwarp.experiments.folder_run import folder_root, held_out_pictures, run_folder
@@ -113,6 +113,26 @@ def test_card_gives_no_error_of_another_epoch(finished, tmp_path):
         assert (card_of(run / "checkpoints" / "some.ckpt", tmp_path)["error"] is not None) == known
 
 
+def test_weights_exported_again_keep_the_error_of_their_card(finished, tmp_path):
+    first = card_of(finished.checkpoint, tmp_path)
+    assert first["error"] is not None
+    assert card_of(tmp_path / "card.safetensors", tmp_path)["error"] == first["error"]
+
+
+def test_a_graph_that_is_wrong_replaces_none(finished, tmp_path):
+    good = tmp_path / "net.onnx"
+    good.write_bytes(b"an earlier graph")
+    content = torch.load(finished.checkpoint, weights_only=True)
+    weights = {
+        name: value * torch.nan if value.is_floating_point() else value for name, value in content["state_dict"].items()
+    }
+    torch.save(content | {"state_dict": weights}, tmp_path / "diverged.ckpt")
+    with pytest.raises(DataError, match="expected the graph to agree"):
+        list(export_network(tmp_path / "diverged.ckpt", good, [".onnx"]))
+    assert good.read_bytes() == b"an earlier graph"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["diverged.ckpt", "net.onnx"]
+
+
 @pytest.mark.parametrize("changes", [{"seed": 1}, {"name": "folder/other"}, {"seconds": 1e6}])
 def test_card_gives_no_error_of_another_run(finished, tmp_path, changes):
     run = tmp_path / "run"
@@ -132,6 +152,11 @@ def test_damaged_or_foreign_weights_are_refused(finished, tmp_path):
     with pytest.raises(CheckpointError, match="damaged"):
         load_network(weights)
     weights.write_bytes(content)
+    known = json.loads(card.read_text())
+    for damage in ({"about": None}, {"about": "x"}, {"about": {}}, {"epoch": None}, {"epoch": "x"}):
+        card.write_text(json.dumps(known | damage))
+        with pytest.raises(CheckpointError, match="to be a card"):
+            load_network(weights)
     card.write_text("{}")
     with pytest.raises(CheckpointError, match="to be a card"):
         load_network(weights)

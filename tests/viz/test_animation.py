@@ -8,6 +8,7 @@ from unwarp.errors import OptionError, ShapeError
 from unwarp.nn import DenseLocaliser, LinearisedSampler, SharedLocaliser, SpatialTransformer
 from unwarp.transforms import Affine, Rigid
 from unwarp.viz.png import pixels_of
+from unwarp.viz.style import new_figure
 
 IMAGES = torch.rand(2, 1, 8, 8)
 
@@ -92,3 +93,6 @@ def test_what_cannot_be_animated_is_refused(tmp_path):
         viz.theta_frames(IMAGES, turning(3), Rigid(), labels=["a"])
     with pytest.raises(OptionError, match="expected a frame"):
         viz.save_gif([], tmp_path / "none.gif")
+    for seconds in (0.0, 1000.0, float("inf"), float("nan")):
+        with pytest.raises(OptionError, match=f"0.02 to 160.0, got 1, {seconds}"):
+            viz.save_gif([new_figure(1, 1)], tmp_path / "none.gif", seconds=seconds)

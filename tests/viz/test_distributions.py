@@ -47,3 +47,21 @@ def test_draws_on_given_axes():
 def test_another_families_theta_is_refused():
     with pytest.raises(ShapeError, match=r"expected \(batch, 4\), got \(2, 2, 3\)"):
         viz.theta_distribution(torch.zeros(2, 2, 3), Similarity())
+
+
+@pytest.mark.parametrize("name", ["affine", "thin_plate_spline"])
+@pytest.mark.parametrize("share", [0.1, 1.0])
+def test_what_is_not_finite_is_left_out(name, share):
+    transform = TRANSFORMS[name]()
+    theta = transform.identity().expand(20, *transform.theta_shape).clone()
+    theta[: int(20 * share)] = torch.nan
+    theta[-1].flatten()[0] = torch.inf
+    axes = viz.theta_distribution(theta, transform)
+    assert viz.encode_png(axes.figure)
+    assert all(abs(end) < 10 for end in axes.get_ylim())
+
+
+def test_more_numbers_than_a_quantile_of_torch_takes():
+    transform = ThinPlateSpline((8, 8))
+    theta = transform.identity().expand(2**18, *transform.theta_shape)
+    assert abs(viz.theta_distribution(theta, transform).get_xlim()[1] - 1.1) < 1e-6

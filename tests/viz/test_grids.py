@@ -103,8 +103,9 @@ def test_theta_may_carry_a_gradient_and_any_float():
 def test_refuses_volumes_and_empty_grids_and_theta_of_another_family():
     with pytest.raises(OptionError, match="transform: expected one of 2 dimensions"):
         viz.draw_region(Affine(3).identity(), Affine(3), (8, 8))
-    with pytest.raises(OptionError, match="cells: expected at least 1, got -2"):
-        viz.draw_region(Affine().identity(), Affine(), (8, 8), cells=-2)
+    for cells in (-2, 0):
+        with pytest.raises(OptionError, match=f"cells: expected at least 1, got {cells}"):
+            viz.draw_region(Affine().identity(), Affine(), (8, 8), cells=cells)
     with pytest.raises(ShapeError, match="theta"):
         viz.draw_region(torch.zeros(7), Affine(), (8, 8))
 

@@ -9,8 +9,8 @@ from unwarp.cli.console import plain_console
 
 __all__ = ["evaluate"]
 
-_SEEN = {"folder": "pictures", "lines": "lines"}
-"""What a network sees, by the first part of its name, where it is not digits."""
+_SEEN = {"folder": "pictures", "lines": "lines", "mnist-addition": "sums"}
+"""What a network tells, by the first part of its name, where it is not digits."""
 
 
 def evaluate(
@@ -23,14 +23,13 @@ def evaluate(
     ] = False,
 ) -> None:
     """Print the test error of a checkpoint, computed in float32."""
-    from unwarp.experiments.evaluation import error_rate
+    from unwarp.experiments.evaluation import wrong_answers
     from unwarp.experiments.network_files import load_network
     from unwarp.experiments.shown_pictures import held_out_batches
 
     network = load_network(checkpoint, allow_import=allow_import)
     batches = held_out_batches(network, data_dir=data_dir)
     what = _SEEN.get(network.name.partition("/")[0], "digits")
-    error = error_rate(network.model, batches)
-    plain_console().print(
-        f"{network.name}, epoch {network.epoch}: {error:.2f} % of {len(batches.labels):,} test {what} wrong"
-    )
+    wrong = wrong_answers(network.model, batches)
+    error = 100 * wrong.float().mean().item()
+    plain_console().print(f"{network.name}, epoch {network.epoch}: {error:.2f} % of {len(wrong):,} test {what} wrong")

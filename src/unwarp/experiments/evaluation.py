@@ -6,12 +6,13 @@ from typing import Protocol, cast
 import torch
 from torch import Tensor, nn
 
+from unwarp._typing import Shaped
 from unwarp.metrics import best_path, character_error, line_error
 from unwarp.models.co_localiser import CoLocaliser
 from unwarp.models.line_reader import LineReader
 from unwarp.training.colocalisation_module import located
 
-__all__ = ["Batches", "characters_misread", "error_rate", "located_by_digit"]
+__all__ = ["Batches", "characters_misread", "error_rate", "located_by_digit", "wrong_answers"]
 
 
 class Batches(Protocol):
@@ -23,9 +24,13 @@ class Batches(Protocol):
 
 def error_rate(model: nn.Module, batches: Batches) -> float:
     """Share of wrong answers in percent; for co-localisation the share of digits that are not found."""
+    return 100 * wrong_answers(model, batches).float().mean().item()
+
+
+def wrong_answers(model: nn.Module, batches: Batches) -> Shaped[Tensor, "answers"]:
+    """Which answers are wrong: one an image, a line of characters or an image of a class; several a sequence."""
     with torch.inference_mode():
-        wrong = [_wrong(model, *batches[index]).flatten() for index in range(len(batches))]
-    return 100 * torch.cat(wrong).float().mean().item()
+        return torch.cat([_wrong(model, *batches[index]).flatten() for index in range(len(batches))])
 
 
 def located_by_digit(model: CoLocaliser, batches: Iterable[tuple[Tensor, Tensor]]) -> dict[str, float]:

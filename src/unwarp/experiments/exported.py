@@ -2,18 +2,20 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from unwarp._checks import option
+from unwarp._whole_file import write_whole
 from unwarp.errors import DataError, OptionError
 from unwarp.experiments import provenance
 from unwarp.experiments.network_files import Network, load_network
 from unwarp.experiments.records import RECORD, Record, read_record
 from unwarp.experiments.run_place import run_place
-from unwarp.export import card_path, check_onnx, export_onnx, export_program, write_weights
+from unwarp.export import card_path, check_onnx, export_onnx, export_program, read_weights, write_weights
 from unwarp.models.co_localiser import CoLocaliser
 from unwarp.nn import AbstractSpatialTransformer
 from unwarp.training.checkpoints import read_checkpoint
@@ -119,10 +121,12 @@ def _write_onnx(network: Network, source: Path, path: Path, opset: int) -> Itera
     del source
     model = ExportedNetwork(network.model).eval()
     example = network.example()
-    written = export_onnx(model, example, path, outputs=model.outputs, opset=opset)
     images = torch.rand(_CHECKED, *example.shape[1:], generator=torch.Generator().manual_seed(0))
-    worst = check_onnx(model, written, images)
-    yield written, f" (opset {opset}; onnxruntime differs by {worst:.1e} at most)"
+    with TemporaryDirectory() as place:  # a graph that is wrong replaces none
+        graph = export_onnx(model, example, Path(place) / "graph.onnx", outputs=model.outputs, opset=opset)
+        worst = check_onnx(model, graph, images)
+        write_whole(path, graph.read_bytes())
+    yield path, f" (opset {opset}; onnxruntime differs by {worst:.1e} at most)"
 
 
 def _write_program(network: Network, source: Path, path: Path, opset: int) -> Iterator[tuple[Path, str]]:
@@ -146,8 +150,9 @@ _WRITERS: Mapping[str, Callable[[Network, Path, Path, int], Iterator[tuple[Path,
 
 def _error(network: Network, path: Path) -> dict[str, Any] | None:
     """The figures of the run that the checkpoint lies in; nothing where they are of other weights, or not known."""
-    if path.suffix == ".safetensors":  # it carries no epochs that would tell whether the record is its own
-        return None
+    if path.suffix == ".safetensors":  # it carries no epochs that would tell whether a record is its own, but its card
+        error = read_weights(path)[1].get("error")
+        return cast("dict[str, Any]", error) if isinstance(error, dict) else None
     try:
         record = read_record(run_place(path) / RECORD)
     except DataError:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -158,6 +158,7 @@ def _folder(about: Mapping[str, Any], allow_import: bool) -> tuple[nn.Module, In
 
 def _exported(path: Path) -> Checkpoint:
     weights, card = read_weights(path)
-    if not {"about", "epoch"} <= card.keys():
+    about, epoch = card.get("about"), card.get("epoch")
+    if not isinstance(about, dict) or "name" not in about or type(epoch) is not int:
         raise CheckpointError(f"weights: expected {card_path(path)} to be a card that `unwarp export` wrote.")
-    return Checkpoint(path, dict(card["about"]), weights, int(card["epoch"]), {})
+    return Checkpoint(path, cast("dict[str, Any]", about), weights, epoch, {})

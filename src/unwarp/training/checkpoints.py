@@ -76,7 +76,8 @@ def load_weights(model: nn.Module, checkpoint: Checkpoint) -> None:
 
 def _content(path: Path) -> dict[str, Any]:
     if not path.is_file():
-        raise CheckpointError(f"checkpoint: expected a file, got {path}, which does not exist. Check the path.")
+        found = "a folder" if path.is_dir() else "which does not exist"
+        raise CheckpointError(f"checkpoint: expected a file, got {path}, {found}. Check the path.")
     path.open("rb").close()  # where the system refuses, its own reason; below, torch's reader raises OSError as well
     try:
         with warnings.catch_warnings():

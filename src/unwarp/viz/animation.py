@@ -20,6 +20,7 @@ from unwarp.viz.png import pixels_of
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+_LONGEST = 160.0  # seconds: four times as long is what the file format counts up to
 _COLOURS = 128  # of a frame: greys, lines and letters need no more
 
 
@@ -96,9 +97,9 @@ def save_gif(figures: "Sequence[Figure]", path: Path | str, *, seconds: float = 
         OptionError: there is no frame, or no time to see it.
         OSError: the file cannot be written.
     """
-    if not figures or not seconds >= 0.02:
+    if not figures or not 0.02 <= seconds <= _LONGEST:
         raise OptionError(
-            f"figures, seconds: expected a frame or more and 0.02 or more, got {len(figures)}, {seconds}."
+            f"figures, seconds: expected a frame or more and 0.02 to {_LONGEST}, got {len(figures)}, {seconds}."
         )
     image_module = require("PIL.Image", extra="train")
     frames = [image_module.fromarray(pixels_of(figure, dpi=dpi)).quantize(_COLOURS) for figure in figures]

@@ -4,7 +4,6 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from unwarp._typing import Float
@@ -72,9 +71,8 @@ def _draw_entries(values: Tensor, start: Tensor, transform: AbstractTransform, a
     offsets = np.random.default_rng(0).uniform(-_JITTER, _JITTER, len(chosen))
     for index in range(count):
         ax.plot(index + offsets, chosen[:, index].numpy(), ".", color=color_of(1), markersize=3, alpha=0.5, zorder=2)
-    boxes = ax.boxplot(
-        values.numpy(), positions=range(count), widths=0.5, showfliers=False, zorder=3, manage_ticks=False
-    )
+    finite = [entries[entries.isfinite()].numpy() for entries in values.unbind(1)]
+    boxes = ax.boxplot(finite, positions=range(count), widths=0.5, showfliers=False, zorder=3, manage_ticks=False)
     for line in (line for lines in boxes.values() for line in lines):
         line.set(color=INK, linewidth=1.4)
     ax.hlines(
@@ -99,7 +97,8 @@ def _draw_points(values: Tensor, start: Tensor, ax: "Axes | None") -> "Axes":
         ax.plot(points[:, 0].numpy(), points[:, 1].numpy(), ".", color=color_of(index), markersize=4, alpha=0.6)
     ax.plot(start[:, 0].numpy(), start[:, 1].numpy(), "+", color=INK, markersize=10, markeredgewidth=1.6)
     ax.plot([-1, 1, 1, -1, -1], [-1, -1, 1, 1, -1], color=FAINT, linewidth=1)
-    reach = float(torch.cat([values.abs().flatten(), torch.ones(1)]).quantile(0.99))
+    away = chosen[chosen.isfinite()].abs().numpy()
+    reach = float(np.quantile(np.append(away, 1.0), 0.99))
     ax.set(xlim=(-1.1 * reach, 1.1 * reach), ylim=(1.1 * reach, -1.1 * reach), aspect="equal")
     ax.set_xlabel("x, normalised; + is the identity", color=INK)
     ax.set_ylabel("y", color=INK)

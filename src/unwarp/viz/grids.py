@@ -87,7 +87,8 @@ def draw_region(
         >>> ax = draw_region(Affine().identity(), Affine(), (28, 28))
     """
     ax = _empty_image_axes(size) if ax is None else ax
-    cells = cells or (1 if transform.has_matrix else CELLS_OF_A_CURVED_GRID)
+    if cells is None:
+        cells = 1 if transform.has_matrix else CELLS_OF_A_CURVED_GRID
     lines = region_lines(theta.detach(), transform, cells=cells)
     pixels = coordinates.normalised_to_pixel(_without_far_points(lines), size, align_corners=align_corners)
     for index, region in enumerate(pixels.cpu().flatten(0, -4) if pixels.ndim > 3 else [pixels.cpu()]):
