@@ -134,6 +134,7 @@ PUBLIC = {
     "unwarp.models": ["CNN", "FCN", "SmallCNN", "TransformedClassifier", "st_cnn", "st_fcn"],
     "unwarp.models.later_transformers": ["ic_st_cnn", "shared_st_cnn"],
     "unwarp.models.line_reader": ["CRNN", "Contrast", "LineReader", "Shrink", "crnn", "st_crnn"],
+    "unwarp.models.one_channel": ["OneChannelConv2d"],
     "unwarp.models.parallel_classifier": ["two_st_fcn"],
     "unwarp.models.sequence_reader": ["GlimpseReader", "WholeReader", "recurrent_st_cnn", "sequence_cnn"],
     "unwarp.models.volume_classifier": ["CNN3D", "FlattenedVolume", "st_volume"],

@@ -12,7 +12,9 @@ def test_untrained_transformer_changes_nothing(build, transform):
     model = build((42, 42), transform=transform, pooling=2, width=8)
     images = torch.rand(3, 1, 42, 42)
     expected = model.classifier(F.avg_pool2d(images, 2))
-    torch.testing.assert_close(model(images), expected, rtol=0, atol=0)
+    with torch.no_grad():
+        assert torch.equal(model(images), expected)
+    torch.testing.assert_close(model(images), expected)  # a convolution that passes a gradient on rounds differently
 
 
 def test_classifier_sees_what_the_transformer_looks_at():

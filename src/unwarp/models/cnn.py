@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from unwarp._typing import Float
 from unwarp.errors import ShapeError
+from unwarp.models.one_channel import OneChannelConv2d
 
 __all__ = ["CNN"]
 
@@ -48,7 +49,7 @@ class CNN(nn.Module):
         first, after_first = _pooling([n - _FIRST + 1 for n in size], room=_SECOND)
         second, (height, width_left) = _pooling([n - _SECOND + 1 for n in after_first], room=1)
         self.layers = nn.Sequential(
-            nn.Conv2d(channels, width, _FIRST),
+            OneChannelConv2d(width, _FIRST) if channels == 1 else nn.Conv2d(channels, width, _FIRST),
             first,
             nn.ReLU(),
             nn.Conv2d(width, width, _SECOND),
