@@ -158,5 +158,5 @@ def test_bent_digits_have_other_shapes_in_each_epoch_and_stay_in_range():
 
 
 def test_how_far_digits_are_bent_is_a_part_of_their_size():
-    with pytest.raises(OptionError, match="bend: expected 0 or more, got -1"):
+    with pytest.raises(OptionError, match="^bend: expected 0 or more, as a part of the digit.s size, got -1"):
         fresh(bend=-1)

@@ -105,7 +105,7 @@ def test_a_run_that_torchrun_has_started_twice_is_refused_before_it_writes(tmp_p
 def test_overwriting_takes_the_old_record_away_at_once(finished, tmp_path, mnist_folder, small, monkeypatch):
     folder = tmp_path / "run"
     shutil.copytree(finished[1], folder)
-    monkeypatch.setattr("unwarp.experiments.run.fit", lambda *_arguments, **_options: pytest.fail("killed"))
+    monkeypatch.setattr("unwarp.experiments.train_and_test.fit", lambda *_arguments, **_options: pytest.fail("killed"))
     with pytest.raises(pytest.fail.Exception, match="killed"):
         run(choose(NAME, small), folder, seed=1, data_dir=mnist_folder, overwrite=True, progress=False)
     assert not (folder / "record.json").exists()

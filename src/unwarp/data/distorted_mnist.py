@@ -58,6 +58,8 @@ class FreshBatches(Dataset[tuple[Tensor, Tensor]]):
         self.batch_size = batch_size
         self.seed = seed
         self.num_batches = batch_count(len(digits), batch_size)
+        if not bend >= 0:
+            raise OptionError(f"bend: expected 0 or more, as a part of the digit's size, got {bend}.")
         # A digit is sampled twice then: a linear kernel would blur it.
         self._bending = Augmentation(bend=bend, mode="bicubic")
         self._order = 0, self._shuffled(0)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,18 +13,18 @@ from unwarp.data.picture_batches import FixedPictures
 from unwarp.data.picture_folder import Parts, PictureFolder, digest, divide, scan
 from unwarp.data.picture_store import PictureStore, Survey, open_store
 from unwarp.errors import CheckpointError, DataError
-from unwarp.experiments import provenance
 from unwarp.experiments.build import build_device, build_epochs, build_module, build_precision
 from unwarp.experiments.claim import working_alone
 from unwarp.experiments.experiment import custom_label
 from unwarp.experiments.folder_build import build_folder_data, build_folder_model
 from unwarp.experiments.folder_config import FolderConfig
 from unwarp.experiments.progress import counted
-from unwarp.experiments.records import Record, write_record
+from unwarp.experiments.records import RECORD, Record, write_record
 from unwarp.experiments.starting_point import starting_point
-from unwarp.training.checkpoints import load_weights, read_checkpoint
+from unwarp.experiments.train_and_test import commit, train_and_test
+from unwarp.training.checkpoints import read_checkpoint
 from unwarp.training.devices import Devices, is_writer
-from unwarp.training.fit import ALONE, fit, test_error
+from unwarp.training.fit import ALONE
 
 __all__ = ["FOLDER", "FolderFinished", "folder_root", "held_out_pictures", "run_folder"]
 
@@ -99,6 +98,7 @@ def run_folder(
         TrainingError: the loss was not finite.
     """
     devices.join()
+    commit()
     folder = scan(root)
     about = _about(folder, config, seed, devices)
     with working_alone(out):
@@ -116,7 +116,7 @@ def run_folder(
         model = build_folder_model(config, classes=len(folder.classes))
         module = build_module(training, model, precision, about=about)
         epochs = build_epochs(training, batches=len(data.train_dataloader()), processes=devices.processes)
-        outcome = fit(
+        tested = train_and_test(
             module,
             data,
             out,
@@ -128,29 +128,17 @@ def run_folder(
             resume=start,
             progress=progress,
         )
-        load_weights(model, read_checkpoint(outcome.best))
-        error = test_error(module, data, precision=precision, device=device, devices=devices)
-        record = Record(
+        record = tested.record(
             name=about["name"],
             label=custom_label(config.values()) + devices.label,
             seed=seed,
-            test_error=round(error, 4),
-            validation_error=min(row["val_error"] for row in outcome.history),
-            parameters=sum(parameter.numel() for parameter in model.parameters()),
-            seconds=round(outcome.seconds, 1),
-            finished=datetime.now(UTC).isoformat(timespec="seconds"),
-            commit=provenance.commit(),
-            precision=precision._asdict(),
             config=config.values(),
-            machine=provenance.machine(device),
-            versions=provenance.versions(),
-            history=outcome.history,
             test_examples=len(parts.test),
         )
         if is_writer():
-            write_record(record, out / "record.json")
+            write_record(record, out / RECORD)
         counts = (len(parts.training), len(parts.validation), len(parts.test))
-        return FolderFinished(record, outcome.best, model.cpu().eval(), folder, survey, counts)
+        return FolderFinished(record, tested.outcome.best, model, folder, survey, counts)
 
 
 def held_out_pictures(about: Mapping[str, Any]) -> FixedPictures:

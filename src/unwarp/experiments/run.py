@@ -1,15 +1,12 @@
 """Run an experiment: build, train, test, record."""
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 
 import torch
 from torch import nn
 
 from unwarp.errors import CheckpointError
-from unwarp.experiments import provenance
 from unwarp.experiments.build import build_data, build_device, build_epochs, build_model, build_module, build_precision
 from unwarp.experiments.claim import working_alone
 from unwarp.experiments.digits import digits_of
@@ -18,14 +15,13 @@ from unwarp.experiments.evaluation import characters_misread, located_by_digit
 from unwarp.experiments.experiment import Experiment
 from unwarp.experiments.records import RECORD, Record, write_record
 from unwarp.experiments.starting_point import starting_point
+from unwarp.experiments.train_and_test import commit, train_and_test
 from unwarp.experiments.trained import refuse_other_run
 from unwarp.models.co_localiser import CoLocaliser
 from unwarp.models.line_reader import LineReader
-from unwarp.training.checkpoints import load_weights, read_checkpoint
 from unwarp.training.datamodule import BatchDataModule
 from unwarp.training.devices import Devices, is_writer
-from unwarp.training.fit import ALONE, CHECKPOINTS, LAST, Outcome, fit, test_error
-from unwarp.training.module import ClassificationModule
+from unwarp.training.fit import ALONE, CHECKPOINTS, LAST
 
 __all__ = ["Finished", "run"]
 
@@ -78,7 +74,7 @@ def run(
     """
     devices.join()
     experiment = replace(experiment, label=experiment.label + devices.label)
-    _commit()  # now: the sources may be others when the training ends
+    commit()
     digits = digits_of(experiment.config.data, data_dir)
     with working_alone(folder):
         start = starting_point(
@@ -115,7 +111,7 @@ def run(
                 devices=devices,
             )
             adopt_embedding(model, part.model, embedding.config.data, data_dir=data_dir)
-        outcome = fit(
+        tested = train_and_test(
             module,
             data,
             folder,
@@ -127,16 +123,19 @@ def run(
             resume=start,
             progress=progress,
         )
-        load_weights(model, read_checkpoint(outcome.best))
-        error = test_error(module, data, precision=precision, device=device, devices=devices)
-        model.eval().cpu()
-        examples = sum(len(labels) for _, labels in data.whole_test())
-        figures = _figures(model, data)
-        record = _record(experiment, seed, module, outcome, error, examples, figures, precision._asdict(), device)
-        record = replace(record, digits=digits)
+        record = tested.record(
+            name=experiment.name,
+            label=experiment.label,
+            seed=seed,
+            config=experiment.config.values(),
+            test_examples=sum(len(labels) for _, labels in data.whole_test()),
+            figures=_figures(model, data),
+            embedding=embedding_settings(experiment.config),
+            digits=digits,
+        )
         if is_writer():
             write_record(record, folder / RECORD)
-        return Finished(record, folder / RECORD, outcome.best, model)
+        return Finished(record, folder / RECORD, tested.outcome.best, model)
 
 
 def _fits(folder: Path, experiment: Experiment, seed: int, digits: str, devices: Devices) -> bool:
@@ -156,41 +155,3 @@ def _figures(model: nn.Module, data: BatchDataModule) -> dict[str, float]:
     if isinstance(model, LineReader):
         return {"character error": round(characters_misread(model, data.whole_test()), 4)}
     return {}
-
-
-@cache
-def _commit() -> str | None:
-    """Looked up once a process: the code that runs stays what it was when it was loaded."""
-    return provenance.commit()
-
-
-def _record(
-    experiment: Experiment,
-    seed: int,
-    module: ClassificationModule,
-    outcome: Outcome,
-    error: float,
-    examples: int,
-    figures: dict[str, float],
-    precision: dict[str, object],
-    device: torch.device,
-) -> Record:
-    return Record(
-        name=experiment.name,
-        label=experiment.label,
-        seed=seed,
-        test_error=round(error, 4),
-        validation_error=min(outcome.history, key=lambda row: row[module.monitor])["val_error"],
-        parameters=sum(parameter.numel() for parameter in module.model.parameters()),
-        seconds=round(outcome.seconds, 1),
-        finished=datetime.now(UTC).isoformat(timespec="seconds"),
-        commit=_commit(),
-        precision=precision,
-        config=experiment.config.values(),
-        embedding=embedding_settings(experiment.config),
-        machine=provenance.machine(device),
-        versions=provenance.versions(),
-        history=outcome.history,
-        test_examples=examples,
-        figures=figures,
-    )
