@@ -131,6 +131,9 @@ def test_files_of_a_checkpoint_that_was_moved_stay_in_its_folder(unwarp, checkpo
     Path("record.json").write_text(json.dumps(above))
     assert unwarp("export", "alone/digits.safetensors", "again/digits.safetensors").code == 0
     assert json.loads(Path("again/digits.json").read_text())["error"]["test_error_percent"] == recorded
+    refused = unwarp("figure", "alone/digits.safetensors", "digits/1", "--gif", "course.gif", "--theta", "theta.png")
+    assert (refused.code, "does not carry the course of its training" in refused.err) == (2, True)
+    assert not any(Path(name).exists() for name in ("alone/figure.png", "course.gif", "theta.png"))
     assert unwarp("figure", "alone/digits.safetensors", "digits/1").code == 0
     assert Path("alone/figure.png").is_file()
     assert not Path("figure.png").exists()

@@ -54,9 +54,12 @@ def figure(
     chosen = choose_pictures(network, images or [], data_dir=data_dir, most_pixels=most_pixels)
     console = plain_console()
     print_survey(console, chosen.skipped, chosen.converted)
-    console.print(f"figure: {save_figure(draw_figure(network, chosen.first(count)), path)}")
-    if theta is not None:
-        console.print(f"theta of {len(chosen):,} pictures: {save_figure(draw_distribution(network, chosen), theta)}")
-    if gif is not None:
-        frames, what = draw_frames(network, checkpoint, chosen.first(min(count, 4)))
+    drawn = draw_figure(network, chosen.first(count))  # everything is drawn before anything is written
+    distribution = draw_distribution(network, chosen) if theta is not None else None
+    animation = draw_frames(network, checkpoint, chosen.first(min(count, 4))) if gif is not None else None
+    console.print(f"figure: {save_figure(drawn, path)}")
+    if theta is not None and distribution is not None:
+        console.print(f"theta of {len(chosen):,} pictures: {save_figure(distribution, theta)}")
+    if gif is not None and animation is not None:
+        frames, what = animation
         console.print(f"{what}: {save_gif(frames, gif)}")
