@@ -18,8 +18,8 @@ def test_python_blocks_run_in_order(readme):
     names: dict[str, object] = {}
     for block in blocks:
         exec(block, names)
-    assert names["rotated"].shape == (1, 3, 240, 320)
-    assert names["thumbnail"].shape == (1, 3, 30, 40)
+    assert names["rotated"].shape == (1, 3, 240, 240)
+    assert names["thumbnail"].shape == (1, 3, 30, 30)
     assert all(parameter.grad is not None for parameter in names["model"].parameters())
 
 

@@ -169,8 +169,8 @@ def apply_matrix(
 ) -> Float[Tensor, "*batch points D"]:
     """Apply an affine (``D`` rows) or projective (``D + 1`` rows) matrix to points.
 
-    Points whose denominator is at most `HORIZON` lie behind the camera: they are put at distance ``far`` in the
-    direction in which they leave the image, and pass no gradient.
+    Points whose denominator is at most `HORIZON` lie behind the camera: they are put at distance ``far`` along
+    every axis, on the side that the sign of the numerator says, and pass no gradient.
     """
     ndim = points.shape[-1]
     # Elementwise on purpose: autocast would round a matmul to bfloat16, and 1 * x + 0 * y + 0 is exactly x.
