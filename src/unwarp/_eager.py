@@ -10,6 +10,7 @@ _PLAIN = (Tensor, nn.Parameter)
 def eager(*tensors: Tensor) -> bool:
     """Whether a call is no part of a trace, a mode, forward-mode differentiation or a `torch.func` transform.
 
+    Nor is it within activation checkpointing, whose second run has to save the same tensors wherever it takes place.
     Its tensors are of torch's own type, too.
 
     Only then may a tensor be kept for later calls, which know nothing of this one's surroundings, or an op be called
@@ -22,6 +23,8 @@ def eager(*tensors: Tensor) -> bool:
             return False
     modes: int = torch._C._len_torch_dispatch_stack()  # pyright: ignore
     level: int = forward_ad._current_level  # pyright: ignore
+    if torch._C._autograd._top_saved_tensors_default_hooks(True) is not None:  # pyright: ignore
+        return False
     return modes == 0 and level < 0 and torch._C._functorch.peek_interpreter_stack() is None  # pyright: ignore
 
 

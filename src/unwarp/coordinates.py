@@ -99,9 +99,11 @@ def _normalised_axis(n: int, scale: float, dtype: torch.dtype, device: torch.dev
     return (centred / scale if scale > 0 else centred).to(dtype)
 
 
-def corner_grid(count: Sequence[int], *, dtype: torch.dtype) -> Float[Tensor, "points D"]:
+def corner_grid(
+    count: Sequence[int], *, dtype: torch.dtype, device: torch.device | None = None
+) -> Float[Tensor, "points D"]:
     """Regular lattice of points from -1 to 1 inclusive, x fastest, flattened to ``(points, D)``."""
-    return regular_grid(count, align_corners=True, dtype=dtype, device=None).flatten(0, -2)
+    return regular_grid(count, align_corners=True, dtype=dtype, device=device).flatten(0, -2)
 
 
 def pixel_to_normalised(

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
+from torch.utils.checkpoint import checkpoint
 
 from support.generators import image
 from unwarp.errors import OptionError, TrainingError, UnsupportedError
@@ -88,6 +89,32 @@ def test_it_needs_a_new_forward_pass_with_gradients():
     penalty()
     with pytest.raises(TrainingError, match="penalty: no theta since the last call"):
         penalty()
+
+
+def test_activation_checkpointing_leaves_no_theta_behind():
+    first, second = network()[:2]
+    penalty = ThetaPenalty(nn.Sequential(first, second), outside=1.0)
+    with torch.no_grad():
+        both = outside_penalty(first.eval().localise(SOURCE), first.transform)
+        both += outside_penalty(second.eval().localise(first(SOURCE)), second.transform)
+    output = checkpoint(second, checkpoint(first, SOURCE, use_reentrant=False), use_reentrant=False)
+    cost = penalty()
+    torch.testing.assert_close(cost.detach(), both)
+    (output.mean() + cost).backward()
+    with pytest.raises(TrainingError, match="use_reentrant=False"):
+        penalty()
+
+
+def test_a_transformer_that_a_reentrant_checkpoint_hides_is_named():
+    first, second = network()[:2]
+    penalty = ThetaPenalty(nn.Sequential(first, second), outside=1.0)
+    for _ in range(2):
+        output = checkpoint(second, first(SOURCE), use_reentrant=True)
+        with pytest.warns(UserWarning, match=r"\['1'\] ran without gradients.*use_reentrant=False"):
+            cost = penalty()
+        (output.mean() + cost).backward()
+    second(SOURCE)
+    assert penalty().item() > 0
 
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda model: AveragedModel(model).module])

@@ -12,7 +12,7 @@ from support.generators import generator
 from support.tolerances import assert_matches
 from unwarp.errors import OptionError
 from unwarp.transforms import Diffeomorphic
-from unwarp.transforms.tessellation import locate
+from unwarp.transforms.tessellation import locate, mesh_of
 from unwarp.transforms.velocity_space import ring_weights, velocity_basis
 
 
@@ -33,7 +33,8 @@ def test_agrees_with_an_ode_solver(ndim):
         everywhere = ring_weights(transform.boxes) @ torch.from_numpy(velocities)
 
         def field(x):
-            found = locate(torch.from_numpy(x), transform.boxes)
+            points = torch.from_numpy(x)
+            found = locate(points, mesh_of(transform.boxes, points))
             return (found.weights[..., None] * everywhere[found.nodes]).sum(-2).numpy()
 
     solved = [

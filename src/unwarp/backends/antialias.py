@@ -80,7 +80,7 @@ def blend_antialiased(
 def _nothing_shrinks(shape: Tensor, sampling: Sampling) -> bool:
     if sampling.antialias is not True:
         return False
-    if torch.compiler.is_compiling():
+    if _traced():
         raise _unknown_size()
     try:
         return bool((shape == torch.eye(shape.shape[-1], dtype=shape.dtype, device=shape.device)).all())
@@ -159,7 +159,7 @@ def _chunks(rows: Integer[Tensor, "rows"], box: Sequence[int]) -> Sequence[Tenso
 def _unknown_size() -> UnsupportedError:
     return UnsupportedError(
         "antialias: with antialias=True the size of the kernel's window is read from the data, which torch.export, "
-        "vmap and, but for fused ops, torch.compile do not allow. "
+        "torch.jit.trace, vmap and, but for fused ops, torch.compile do not allow. "
         "Give the largest shrink instead, for example antialias=8.0."
     )
 
@@ -169,7 +169,7 @@ def _evaluate(
 ) -> tuple[Shaped[Tensor, "channels samples"], Float[Tensor, "samples"]]:
     """The blend of one group; recomputed in the backward pass where there is more than one, to bound the memory."""
     # What a compiled graph computes again, its compiler decides.
-    if alone or not torch.is_grad_enabled() or torch.compiler.is_compiling() or not _hooks_allowed():
+    if alone or not torch.is_grad_enabled() or _traced() or not _hooks_allowed():
         return _blend(footprint, box, table, table.values, kernel)
     held = _HeldKernel(kernel)
     # What the kernel is now: it may be another one when the backward pass recomputes.
@@ -195,6 +195,10 @@ class _HeldKernel(nn.Module):
         self, footprint: _Footprint, box: Sequence[int], table: PaddedRows, values: Tensor
     ) -> tuple[Tensor, Tensor]:
         return _blend(footprint, box, table, values, self.kernel)
+
+
+def _traced() -> bool:
+    return torch.compiler.is_compiling() or torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
 
 
 def _hooks_allowed() -> bool:

@@ -4,6 +4,7 @@ Between the two, most ops stayed what they were. The reductions got their axes a
 Split and Pad got inputs and attributes more, and a few ops are new (onnx/docs/Changelog.md).
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 from unwarp._optional import require
@@ -57,10 +58,10 @@ def to_opset_16(graph: Any) -> Any:
     """
     helper = require("onnx.helper", extra="export")
     constants = _constants(graph)
-    for node in graph.graph.node:
+    for node in [node for part in _graphs(graph.graph) for node in part.node]:
         if node.op_type in _NEW or (node.op_type == "Pad" and len(node.input) > _PAD_INPUTS):
             raise UnsupportedError(f"opset: 16 has no {node.op_type} as this network uses it. Use opset 20.")
-        if node.op_type in _REDUCTIONS and len(node.input) > 1:
+        if node.op_type in _REDUCTIONS:
             _axes_as_attribute(node, constants, helper)
         if node.op_type == "Split":
             _drop(node, "num_outputs")
@@ -70,11 +71,21 @@ def to_opset_16(graph: Any) -> Any:
     return graph
 
 
+def _graphs(graph: Any) -> Iterator[Any]:
+    """A graph and the bodies of its loops."""
+    yield graph
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                yield from _graphs(attribute.g)
+
+
 def _axes_as_attribute(node: Any, constants: dict[str, list[int]], helper: Any) -> None:
-    if node.input[1] and node.input[1] not in constants:
+    axes = node.input[1] if len(node.input) > 1 else ""
+    if axes and axes not in constants:
         raise UnsupportedError(f"opset: 16 has no {node.op_type} over axes that are computed. Use opset 20.")
-    if node.input[1]:
-        node.attribute.append(helper.make_attribute("axes", constants[node.input[1]]))
+    if axes:
+        node.attribute.append(helper.make_attribute("axes", constants[axes]))
     _drop(node, "noop_with_empty_axes")
     del node.input[1:]
 
@@ -87,9 +98,11 @@ def _drop(node: Any, name: str) -> None:
 def _constants(graph: Any) -> dict[str, list[int]]:
     """Whole numbers that are known in the graph, by name."""
     numpy_helper = require("onnx.numpy_helper", extra="export")
-    tensors = {tensor.name: tensor for tensor in graph.graph.initializer}
-    for node in graph.graph.node:
-        if node.op_type == "Constant" and node.attribute[0].name == "value":
-            tensors[node.output[0]] = node.attribute[0].t
+    tensors: dict[str, Any] = {}
+    for part in _graphs(graph.graph):
+        tensors.update({tensor.name: tensor for tensor in part.initializer})
+        for node in part.node:
+            if node.op_type == "Constant" and node.attribute[0].name == "value":
+                tensors[node.output[0]] = node.attribute[0].t
     arrays = {name: numpy_helper.to_array(tensor) for name, tensor in tensors.items()}
     return {name: [int(value) for value in array.flatten()] for name, array in arrays.items() if array.dtype == "int64"}

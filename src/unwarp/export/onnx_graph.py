@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from unwarp._checks import option
+from unwarp._loops import keep_loops
 from unwarp._optional import require
 from unwarp._whole_file import write_whole
 from unwarp.export.decompositions import DECOMPOSITIONS
@@ -61,7 +62,7 @@ def export_onnx(
     require("onnxscript", extra="export")
     two = image.expand(max(2, len(image)), *image.shape[1:])  # of a batch of 1 the 1 would become a constant
     batches = ({0: torch.export.Dim("batch")},)
-    with torch.no_grad(), _quiet():
+    with torch.no_grad(), _quiet(), keep_loops():
         traced = torch.export.export(with_grid_sampling(model), (two,), dynamic_shapes=batches)
         program: Any = torch.onnx.export(
             traced.run_decompositions(DECOMPOSITIONS),

@@ -1,5 +1,7 @@
 """Kernel names: what ``mode=`` accepts."""
 
+import torch
+
 from unwarp._checks import nearest_names
 from unwarp.errors import OptionError
 from unwarp.kernels.base import AbstractKernel
@@ -10,23 +12,24 @@ from unwarp.kernels.lanczos import Lanczos
 from unwarp.kernels.linear import Linear
 from unwarp.kernels.nearest import Nearest
 
-_KERNELS: dict[str, AbstractKernel] = {
-    "nearest": Nearest(),
-    "bilinear": Linear(),
-    "bicubic": Cubic(),
-    "lanczos2": Lanczos(2),
-    "lanczos3": Lanczos(3),
-    "lanczos4": Lanczos(4),
-    "bspline0": BSpline(0),
-    "bspline1": BSpline(1),
-    "bspline2": BSpline(2),
-    "bspline3": BSpline(3),
-    "bspline4": BSpline(4),
-    "bspline5": BSpline(5),
-    "bspline6": BSpline(6),
-    "bspline7": BSpline(7),
-    "gaussian": Gaussian(),
-}
+with torch.device("cpu"):  # whatever the default is when unwarp is imported
+    _KERNELS: dict[str, AbstractKernel] = {
+        "nearest": Nearest(),
+        "bilinear": Linear(),
+        "bicubic": Cubic(),
+        "lanczos2": Lanczos(2),
+        "lanczos3": Lanczos(3),
+        "lanczos4": Lanczos(4),
+        "bspline0": BSpline(0),
+        "bspline1": BSpline(1),
+        "bspline2": BSpline(2),
+        "bspline3": BSpline(3),
+        "bspline4": BSpline(4),
+        "bspline5": BSpline(5),
+        "bspline6": BSpline(6),
+        "bspline7": BSpline(7),
+        "gaussian": Gaussian(),
+    }
 _ALIASES = {"linear": "bilinear", "cubic": "bicubic"}
 
 MODES = tuple(_KERNELS)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import cast
 
-from torch import nn
+from torch import Tensor, nn
 
 from unwarp.models.cnn import CNN
 from unwarp.models.transformed_classifier import TransformedClassifier
@@ -73,6 +73,19 @@ def shared_st_cnn(
     classifier = CNN(size, channels=channels, classes=classes, width=width)
     last = cast(nn.Linear, classifier.layers[-1])
     head = nn.Sequential(nn.Linear(last.in_features, hidden), nn.LeakyReLU())
-    localiser = SharedLocaliser(classifier.layers[:-1], head)
+    localiser = SharedLocaliser(_AllButLast(classifier.layers), head)
     transformer = SpatialTransformer(localiser, transform, features=hidden)
     return TransformedClassifier(transformer, classifier)
+
+
+class _AllButLast(nn.Module):
+    """The layers of a network before its last one, those that stand there now: any may have been replaced."""
+
+    def __init__(self, layers: nn.Sequential) -> None:
+        super().__init__()
+        self._layers = (layers,)  # in a tuple, or they would become this module's own
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in list(self._layers[0])[:-1]:
+            x = layer(x)
+        return x

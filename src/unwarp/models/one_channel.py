@@ -35,9 +35,17 @@ class OneChannelConv2d(nn.Conv2d):
 
     def forward(self, input: Float[Tensor, "batch 1 height width"]) -> Float[Tensor, "batch filters out_h out_w"]:
         """Convolve the images."""
-        side = self.kernel_size[0]
-        learns = torch.is_grad_enabled() and input.requires_grad
-        if not learns or input.device.type != "cpu" or input.ndim != 4 or input.shape[1] != 1 or input.shape[2] < side:
+        if not self._takes_rows(input):
             return super().forward(input)
-        rows = input.squeeze(1).unfold(1, side, 1).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
+        side = self.kernel_size[0]
+        left = input.shape[2] - side + 1
+        # Channels last by their strides; neither `contiguous(memory_format=...)` nor `unfold` is for vmap.
+        rows = torch.stack([input[:, 0, row : row + left] for row in range(side)], dim=-1).permute(0, 3, 1, 2)
         return nn.functional.conv2d(rows, self.weight.transpose(1, 2), self.bias)
+
+    def _takes_rows(self, images: Tensor) -> bool:
+        learns = torch.is_grad_enabled() and images.requires_grad and images.device.type == "cpu"
+        if not learns or torch.jit.is_tracing():  # pyright: ignore[reportPrivateImportUsage]
+            return False
+        unchanged = (self.stride, self.padding, self.dilation, self.padding_mode) == ((1, 1), (0, 0), (1, 1), "zeros")
+        return unchanged and images.ndim == 4 and images.shape[1] == 1 and images.shape[2] >= self.kernel_size[0]

@@ -95,7 +95,10 @@ def _parameters(modules: Iterable[nn.Module]) -> list[nn.Parameter]:
     return list(dict.fromkeys(parameter for module in modules for parameter in module.parameters()))
 
 
-def _localising_parts(module: nn.Module) -> list[tuple[nn.Module, nn.Linear]]:
-    """The localiser and the regression layer of a module that owns both, as `SpatialTransformer` does."""
+def _localising_parts(module: nn.Module) -> list[tuple[nn.Module, nn.Module]]:
+    """The localiser and the regression layer of a module that owns both, as `SpatialTransformer` does.
+
+    Either may have been wrapped or replaced since.
+    """
     localiser, regression = getattr(module, "localiser", None), getattr(module, "regression", None)
-    return [(localiser, regression)] if isinstance(localiser, nn.Module) and isinstance(regression, nn.Linear) else []
+    return [(localiser, regression)] if isinstance(localiser, nn.Module) and isinstance(regression, nn.Module) else []

@@ -9,7 +9,7 @@ from unwarp import _checks, coordinates
 from unwarp._typing import Float, Size
 from unwarp.nn.abstract_transformer import AbstractSpatialTransformer
 from unwarp.nn.initialisation import regression_layer
-from unwarp.nn.localisation import features_of, regress, width_of
+from unwarp.nn.localisation import features_of, inputs_of, regress, width_of
 from unwarp.nn.sampler import Sampler, SamplingOptions
 from unwarp.transforms import AbstractTransform
 
@@ -69,12 +69,13 @@ class InverseCompositionalTransformer(AbstractSpatialTransformer):
         thetas = [self._step(x)]
         for _ in range(1, self.steps):
             seen = self.sampler.warp(x, thetas[-1], self.transform, None)
+            step = self._step(seen)  # as the first one, under autocast where there is any
             with coordinates.full_precision(x.device):
-                thetas.append(self.transform.compose(thetas[-1], self._step(seen)))
+                thetas.append(self.transform.compose(thetas[-1], step))
         return torch.stack(thetas, dim=1)
 
     def _step(self, seen: Tensor) -> Float[Tensor, "batch *theta"]:
-        features = features_of(self.localiser, seen, self.regression.in_features)
+        features = features_of(self.localiser, seen, inputs_of(self.regression))
         return regress(self.regression, features, self.transform.theta_shape)
 
     def extra_repr(self) -> str:

@@ -1,5 +1,6 @@
 """From an input to theta: features by a localiser, numbers by a regression layer."""
 
+import torch
 from torch import Tensor, nn
 
 from unwarp import _checks, coordinates
@@ -27,13 +28,29 @@ def features_of(localiser: nn.Module, x: Tensor, expected: int) -> Float[Tensor,
     return flat
 
 
+def inputs_of(layer: nn.Module) -> int:
+    """How many features a dense layer takes; 0 for a lazy one before its first call, and for one that does not say it.
+
+    The layer may have been replaced by another that computes the same: quantised, or with an adapter.
+    """
+    return getattr(layer, "in_features", 0)
+
+
 def regress(
-    regression: nn.Linear, features: Float[Tensor, "*batch features"], shape: tuple[int, ...]
+    regression: nn.Module, features: Float[Tensor, "*batch features"], shape: tuple[int, ...]
 ) -> Float[Tensor, "*batch *shape"]:
     """Theta from features, in full precision also under autocast."""
     with coordinates.full_precision(features.device):
-        flat = regression(features.to(regression.weight.dtype))
+        flat = regression(features.to(_dtype_of(regression, features.dtype)))
     return flat.reshape(*features.shape[:-1], *shape)
+
+
+def _dtype_of(layer: nn.Module, default: torch.dtype) -> torch.dtype:
+    """What a dense layer computes in: one that was quantised has no parameters, and takes float32."""
+    weight = getattr(layer, "weight", None)
+    known = [weight] if isinstance(weight, Tensor) else list(layer.parameters())
+    floating = [one.dtype for one in known if one.is_floating_point()]
+    return floating[0] if floating else torch.promote_types(default, torch.float32)
 
 
 def width_of(localiser: object, features: int | None) -> int | None:

@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Sequence
-from typing import cast
 
 from torch import Tensor, nn
 
 from unwarp import _checks
 from unwarp._typing import Float, Size
 from unwarp.errors import OptionError, ShapeError
+from unwarp.nn.localisation import inputs_of
 
 _CONV = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _MAX_POOL = (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)
@@ -83,7 +83,7 @@ class ConvLocaliser(nn.Module):
                 f"got {tuple(x.shape)}. Use ConvLocaliser(channels, ndim=...) to match the image."
             )
         inputs = self.filters * _pixels_left("image", x.shape[2:], self.kernel_size)
-        expected = cast("nn.Linear", self.dense[0]).in_features
+        expected = inputs_of(self.dense[0])
         if expected not in (0, inputs):  # 0: a lazy layer that has not seen an input yet
             raise ShapeError(
                 f"image: expected a size that leaves {expected} features for the dense layer, got {tuple(x.shape)}, "
@@ -133,7 +133,7 @@ class DenseLocaliser(nn.Module):
 
     def _check(self, x: Tensor) -> None:
         _checks.floating("image", x)
-        expected = cast("nn.Linear", self.layers[1]).in_features
+        expected = inputs_of(self.layers[1])
         if x.ndim < 2 or expected not in (0, math.prod(x.shape[1:])):  # 0: a lazy layer, as in `ConvLocaliser`
             raise ShapeError(
                 f"image: expected (batch, *in){f' of {expected} numbers an image' if expected else ''}, got "

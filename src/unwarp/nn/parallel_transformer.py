@@ -12,7 +12,7 @@ from unwarp._typing import Float, Size
 from unwarp.errors import OptionError
 from unwarp.nn.abstract_transformer import AbstractSpatialTransformer
 from unwarp.nn.initialisation import regression_layer
-from unwarp.nn.localisation import features_of, regress, width_of
+from unwarp.nn.localisation import features_of, inputs_of, regress, width_of
 from unwarp.nn.sampler import Sampler, SamplingOptions
 from unwarp.nn.tiles import tile_thetas
 from unwarp.transforms import AbstractTransform
@@ -92,7 +92,7 @@ class _Branch(nn.Module):
         self._theta_shape = tuple(start.shape)
 
     def forward(self, x: Tensor) -> Float[Tensor, "batch k *theta"]:
-        return regress(self.regression, features_of(self.localiser, x, self.regression.in_features), self._theta_shape)
+        return regress(self.regression, features_of(self.localiser, x, inputs_of(self.regression)), self._theta_shape)
 
 
 def _is_network(localiser: nn.Module | Sequence[nn.Module]) -> bool:

@@ -80,7 +80,9 @@ class _Recurrence(nn.Module):
 
     def forward(self, x: Tensor) -> Float[Tensor, "batch steps hidden"]:
         features = features_of(self.network, x, self.cell.input_size)
-        states: list[Tensor] = [self.cell(features)]
-        for _ in range(1, self.steps):
-            states.append(self.cell(features, states[-1]))
+        states: list[Tensor] = []
+        state = features.new_zeros(len(features), self.cell.hidden_size)  # the cell's own default knows no vmap
+        for _ in range(self.steps):
+            state = self.cell(features, state)
+            states.append(state)
         return torch.stack(states, dim=1)

@@ -123,8 +123,8 @@ def lattice_points(transform: AbstractTransform, points: int, like: Tensor) -> F
     """A regular lattice of the output, corners included, in the dtype of positions and on the device of ``like``."""
     if _checks.count("points", points) < 2:
         raise OptionError(f"points: expected at least 2 along each axis, got {points}. Leave it out for the default.")
-    lattice = coordinates.corner_grid((points,) * transform.ndim, dtype=coordinates.point_dtype(like))
-    return lattice.to(like.device)
+    size = (points,) * transform.ndim
+    return coordinates.corner_grid(size, dtype=coordinates.point_dtype(like), device=like.device)
 
 
 def _mean(terms: Float[Tensor, "*batch points"], mapped: Tensor | None = None) -> Float[Tensor, ""]:

@@ -8,7 +8,7 @@ from unwarp.functional import FillValue
 from unwarp.kernels import AbstractKernel
 from unwarp.nn.abstract_transformer import AbstractSpatialTransformer
 from unwarp.nn.initialisation import regression_layer
-from unwarp.nn.localisation import features_of, regress, width_of
+from unwarp.nn.localisation import features_of, inputs_of, regress, width_of
 from unwarp.nn.sampler import Sampler
 from unwarp.transforms import AbstractTransform
 
@@ -74,7 +74,7 @@ class SpatialTransformer(AbstractSpatialTransformer):
 
     def predict(self, x: Float[Tensor, "batch channels *in"]) -> Float[Tensor, "batch *theta"]:
         counted = () if self.count is None else (self.count,)
-        features = features_of(self.localiser, x, self.regression.in_features)
+        features = features_of(self.localiser, x, inputs_of(self.regression))
         return regress(self.regression, features, (*counted, *self.transform.theta_shape))
 
     def extra_repr(self) -> str:

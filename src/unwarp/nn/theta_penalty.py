@@ -1,6 +1,7 @@
 """Regularisers of every transformer in a network, gathered while it runs."""
 
 import math
+import warnings
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, cast
@@ -51,6 +52,7 @@ class ThetaPenalty:
         self._weights = _checked(weights)
         self._transforms: dict[str, AbstractTransform] = {}
         self._last: dict[str, Tensor] = {}
+        self._missed: set[str] = set()
         for name, module in cast("Iterable[tuple[str, nn.Module]]", model.named_modules()):
             if isinstance(module, AbstractSpatialTransformer):
                 self._watch(name, module)
@@ -64,19 +66,29 @@ class ThetaPenalty:
             TrainingError: the network has not run, with gradients, since the last call.
         """
         if not self._last:
-            raise TrainingError("penalty: no theta since the last call. Run the network, with gradients, before it.")
+            raise TrainingError(
+                "penalty: no theta since the last call. Run the network, with gradients, before it, and checkpoint "
+                "activations, if at all, with use_reentrant=False."
+            )
+        if self._missed:
+            warnings.warn(
+                f"penalty: the transformers at {sorted(self._missed)} ran without gradients in training and are left "
+                "out. Checkpoint activations, if that is why, with use_reentrant=False.",
+                stacklevel=2,
+            )
         terms = [
             weight * _TERMS[name](theta, self._transforms[place])
             for place, theta in self._last.items()
             for name, weight in self._weights.items()
         ]
         self._last.clear()
+        self._missed.clear()
         return torch.stack(terms).sum()
 
     def __getstate__(self) -> dict[str, Any]:
         # The network's hooks hold this object, so that a copy of the network copies it too; a theta with a graph behind
         # it can neither be copied nor pickled.
-        return {**self.__dict__, "_last": {}}
+        return {**self.__dict__, "_last": {}, "_missed": set()}
 
     def _watch(self, place: str, transformer: AbstractSpatialTransformer) -> None:
         if "bending" in self._weights:
@@ -84,9 +96,14 @@ class ThetaPenalty:
         self._transforms[place] = transformer.transform
         transformer.thetas.register_forward_hook(partial(self._keep, place))
 
-    def _keep(self, place: str, _module: nn.Module, _inputs: tuple[Tensor, ...], theta: Tensor) -> None:
+    def _keep(self, place: str, module: nn.Module, _inputs: tuple[Tensor, ...], theta: Tensor) -> None:
+        if torch._C._current_graph_task_id() != -1:  # pyright: ignore
+            return  # activation checkpointing runs the network once more in the backward pass
         if theta.requires_grad:
             self._last[place] = theta
+            self._missed.discard(place)
+        elif module.training and not torch.is_grad_enabled() and place not in self._last:
+            self._missed.add(place)
 
 
 def _checked(weights: dict[str, float]) -> dict[str, float]:

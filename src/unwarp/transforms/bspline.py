@@ -54,9 +54,8 @@ def _axis_basis(units: Float[Tensor, "*batch"], count: int) -> Float[Tensor, "*b
     within = units - below - above
     nodes = torch.arange(-1, count + 1, dtype=units.dtype, device=units.device)
     spline = coordinates.matmul(_cubic(within[..., None] - nodes), _natural_ends(count, units))
-    slopes = torch.zeros(2, count, dtype=units.dtype, device=units.device)
-    slopes[0, 0], slopes[0, 1], slopes[1, -2], slopes[1, -1] = -1, 1, -1, 1
-    return spline + below[..., None] * slopes[0] + above[..., None] * slopes[1]
+    unit = torch.eye(count, dtype=units.dtype, device=units.device)
+    return spline + below[..., None] * (unit[1] - unit[0]) + above[..., None] * (unit[-1] - unit[-2])
 
 
 def _cubic(distance: Tensor) -> Tensor:
@@ -69,7 +68,6 @@ def _cubic(distance: Tensor) -> Tensor:
 
 def _natural_ends(count: int, like: Tensor) -> Float[Tensor, "K+2 K"]:
     """Control points from -1 to ``count``, of which the first and last continue their two neighbours linearly."""
-    ends = torch.eye(count + 2, dtype=like.dtype, device=like.device)[:, 1:-1].clone()
-    ends[0, 0], ends[0, 1] = 2, -1
-    ends[-1, -1], ends[-1, -2] = 2, -1
-    return ends
+    unit = torch.eye(count, dtype=like.dtype, device=like.device)
+    # Not written in place: torch.func.linearize does not see that in a constant.
+    return torch.cat([2 * unit[:1] - unit[1:2], unit, 2 * unit[-1:] - unit[-2:-1]])

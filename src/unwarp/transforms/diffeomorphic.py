@@ -10,6 +10,7 @@ from unwarp._checks import count, counts
 from unwarp._typing import Float
 from unwarp.transforms.base import AbstractDisplacement, Kind
 from unwarp.transforms.integration import follow
+from unwarp.transforms.saved_counts import check_counts, save_counts
 from unwarp.transforms.tessellation import node_positions
 from unwarp.transforms.velocity_space import inner_nodes, ring_weights, velocity_basis
 
@@ -69,6 +70,7 @@ class Diffeomorphic(AbstractDisplacement):
         # Saved with the weights: another machine's SVD may turn the basis, and theta would mean another map.
         device, dtype = torch.get_default_device(), torch.get_default_dtype()
         self.register_buffer("basis_vectors", basis.to(device, dtype))
+        save_counts(self, self.boxes)
         self.register_buffer("ring", self._ring().to(device, dtype), persistent=False)
 
     @property
@@ -106,6 +108,7 @@ class Diffeomorphic(AbstractDisplacement):
             return ring_weights(self.boxes)
 
     def weights_loaded(self) -> None:
+        check_counts(self, "tessellation", self.boxes)
         # In no file, since it follows from the options; a module made on the meta device has no values for it.
         self.ring = self._ring().to(self.basis_vectors)
 

@@ -14,6 +14,7 @@ from unwarp.errors import OptionError
 from unwarp.transforms.affine import affine_kinds
 from unwarp.transforms.base import AbstractDisplacement, Kind
 from unwarp.transforms.bspline import bspline_basis
+from unwarp.transforms.saved_counts import check_counts, save_counts
 
 
 class LearnedBasis(AbstractDisplacement):
@@ -48,6 +49,7 @@ class LearnedBasis(AbstractDisplacement):
                 f"got {features!r}. Use Affine for none, or a larger control."
             )
         self.fields = nn.Parameter(_cosines(features, self.counts))
+        save_counts(self, self.counts)
 
     @property
     def theta_shape(self) -> tuple[int, ...]:
@@ -71,6 +73,9 @@ class LearnedBasis(AbstractDisplacement):
         dtype = coordinates.point_dtype(theta, points)
         moving = theta.to(dtype) - self.identity(dtype=dtype, device=theta.device)
         return coordinates.matmul(self.basis(points.to(dtype)), moving.mT)
+
+    def weights_loaded(self) -> None:
+        check_counts(self, "control", self.counts)
 
     def extra_repr(self) -> str:
         return f"features={self.features}, control={self.counts}, ndim={self.ndim}"

@@ -2,6 +2,8 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+import torch
+
 from unwarp._checks import nearest_names
 from unwarp.errors import OptionError, ShapeError
 from unwarp.transforms.affine import Affine
@@ -42,7 +44,7 @@ TRANSFORMS: dict[str, type[AbstractTransform]] = {
 }
 """Every name that ``transform=`` accepts."""
 
-_shared: dict[tuple[str, int], AbstractTransform] = {}
+_shared: dict[tuple[str, int, torch.dtype], AbstractTransform] = {}
 
 
 def resolve(transform: str | AbstractTransform, ndim: int) -> AbstractTransform:
@@ -62,18 +64,19 @@ def resolve(transform: str | AbstractTransform, ndim: int) -> AbstractTransform:
         known = ", ".join(TRANSFORMS)
         hint = f" Use {transform.__name__}()." if isinstance(transform, type) else nearest_names(transform, TRANSFORMS)
         raise OptionError(f"transform: expected one of {known} or a transform, got {transform!r}.{hint}")
-    _make_once(transform, ndim)
-    return _shared[transform, ndim]
+    dtype = torch.get_default_dtype()  # of the numbers that a transform made now would have
+    _make_once(transform, ndim, dtype)
+    return _shared[transform, ndim, dtype]
 
 
-def _make_once(name: str, ndim: int) -> bool:
+def _make_once(name: str, ndim: int, dtype: torch.dtype) -> bool:
     """Make a shared transform if there is none yet: also while torch.compile traces, which cannot make modules."""
-    if (name, ndim) in _shared:
+    if (name, ndim, dtype) in _shared:
         return False
     # In a thread of its own, which no tracing, inference or device mode of the first caller reaches: the object
     # outlives the call, and a fake or inference tensor in it would break every later one.
     with ThreadPoolExecutor(1) as apart:
-        _shared[name, ndim] = apart.submit(TRANSFORMS[name], ndim=ndim).result()
+        _shared[name, ndim, dtype] = apart.submit(TRANSFORMS[name], ndim=ndim).result()
     return True
 
 

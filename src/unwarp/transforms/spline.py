@@ -107,7 +107,8 @@ class AbstractSpline(AbstractDisplacement):
     def _compute_grid_basis(
         self, size: tuple[int, ...], align_corners: bool, dtype: torch.dtype, device: torch.device
     ) -> Tensor:
-        points = coordinates.regular_grid(size, align_corners=align_corners, dtype=torch.float64, device=None)
+        place = torch.device("meta" if self.control.is_meta else "cpu")
+        points = coordinates.regular_grid(size, align_corners=align_corners, dtype=torch.float64, device=place)
         points = points.flatten(0, -2)
         # In parts, whose terms in double precision stay small; a graph knows no number of parts.
         parts: Sequence[Tensor] = [points]

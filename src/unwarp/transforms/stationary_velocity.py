@@ -62,7 +62,7 @@ class StationaryVelocity(AbstractDisplacement):
         dtype = coordinates.point_dtype(theta, points)
         batch = theta.shape[: theta.ndim - self.ndim - 1]
         moved = theta.to(dtype).reshape(*batch, math.prod(self.size), self.ndim) / 2**self.squarings
-        nodes = coordinates.corner_grid(self.size, dtype=dtype).to(theta.device)
+        nodes = coordinates.corner_grid(self.size, dtype=dtype, device=theta.device)
         for _ in range(self.squarings):
             moved = moved + self._between(moved, nodes + moved)
         return self._between(moved, points.to(dtype))

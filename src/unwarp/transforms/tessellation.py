@@ -12,6 +12,7 @@ Nodes lie on the lattice of half boxes: along each axis box ``c`` has its centre
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -34,6 +35,26 @@ OFFSET = {
     2: [[0.0, 0.0], [1.0, 1.0], [1.0, -1.0]],
     3: [[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [1.0, 1.0, 1.0], [1.0, 1.0, -1.0]],
 }
+
+
+class Mesh(NamedTuple):
+    """The numbers that describe a mesh, as tensors.
+
+    Attributes:
+        counts: size of the lattice of nodes, in tensor order.
+        lines: between the boxes, one tensor for each of x, y(, z).
+        constant: ``(D + 1,)``, with `linear` the barycentric weights of a point of which all that matters is known.
+        linear: ``(D + 1, D)``.
+        offset: ``(D + 1, D)``, of the nodes from the centre of their box.
+        strides: ``(D,)``, how far apart neighbours along x, y(, z) are in the flattened lattice.
+    """
+
+    counts: tuple[int, ...]
+    lines: tuple[Float[Tensor, "lines"], ...]
+    constant: Float[Tensor, "D1"]
+    linear: Float[Tensor, "D1 D"]
+    offset: Float[Tensor, "D1 D"]
+    strides: Integer[Tensor, "D"]
 
 
 @dataclass(frozen=True)
@@ -66,33 +87,39 @@ def node_positions(boxes: Sequence[int]) -> Float[Tensor, "nodes D"]:
     return torch.stack(torch.meshgrid(*axes, indexing="ij")[::-1], dim=-1).flatten(0, -2)
 
 
-def locate(points: Float[Tensor, "*batch D"], boxes: Sequence[int]) -> Simplices:
-    """Find the simplex of each point; ``boxes`` counts those of the square, in tensor order.
+def mesh_of(boxes: Sequence[int], like: Tensor) -> Mesh:
+    """The mesh of so many boxes within the square, in tensor order; its numbers are of the kind of a tensor's."""
+
+    def constant(values: Sequence[float] | Sequence[Sequence[float]]) -> Tensor:
+        return torch.tensor(values, dtype=like.dtype, device=like.device)
+
+    ndim, counts = len(boxes), node_counts(boxes)
+    strides = torch.tensor([math.prod(counts[ndim - axis :]) for axis in range(ndim)], device=like.device)
+    lines = tuple(constant(_lines(n)) for n in reversed(boxes))
+    return Mesh(counts, lines, constant(CONSTANT[ndim]), constant(LINEAR[ndim]), constant(OFFSET[ndim]), strides)
+
+
+def locate(points: Float[Tensor, "*batch D"], mesh: Mesh) -> Simplices:
+    """Find the simplex of each point.
 
     The weights are differentiable in the points. Indices are within range for any point, NaN included.
     """
-    ndim = len(boxes)
-    box, centre, half = _boxes(points, boxes)
+    box, centre, half = _boxes(points, mesh)
     steps = (torch.nan_to_num(points.detach(), 0.0) - centre) / half
     order = steps.abs().argsort(dim=-1, descending=True, stable=True)
     signs = torch.where(steps < 0, -1.0, 1.0).to(points.dtype)
-    units = (order[..., None] == torch.arange(ndim, device=points.device)) * signs[..., None, :]
+    units = (order[..., None] == torch.arange(len(mesh.counts), device=points.device)) * signs[..., None, :]
     along = units / half[..., None, :]
-    linear, offset = _constant(LINEAR[ndim], points), _constant(OFFSET[ndim], points)
-    slopes = (along.mT @ linear.mT).mT
-    weights = _constant(CONSTANT[ndim], points) + (slopes * (points - centre)[..., None, :]).sum(-1)
-    lattice = (2 * box + 1)[..., None, :] + (units.mT @ offset.mT).mT.to(torch.int64)
-    counts = node_counts(boxes)
-    strides = [math.prod(counts[ndim - axis :]) for axis in range(ndim)]
-    nodes = (lattice * torch.tensor(strides, device=points.device)).sum(-1)
-    return Simplices(nodes, weights, slopes)
+    slopes = (along.mT @ mesh.linear.mT).mT
+    weights = mesh.constant + (slopes * (points - centre)[..., None, :]).sum(-1)
+    lattice = (2 * box + 1)[..., None, :] + (units.mT @ mesh.offset.mT).mT.to(torch.int64)
+    return Simplices((lattice * mesh.strides).sum(-1), weights, slopes)
 
 
-def _boxes(points: Float[Tensor, "*batch D"], boxes: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
+def _boxes(points: Float[Tensor, "*batch D"], mesh: Mesh) -> tuple[Tensor, Tensor, Tensor]:
     """Index, centre and half width of the box of each point, each ``(*batch, D)``."""
     found: list[tuple[Tensor, Tensor, Tensor]] = []
-    for axis, n in enumerate(reversed(boxes)):
-        lines = _constant(_lines(n), points)
+    for axis, lines in enumerate(mesh.lines):
         index = (points.detach()[..., axis, None] >= lines[1:-1]).sum(-1)
         found.append((index, ((lines[1:] + lines[:-1]) / 2)[index], ((lines[1:] - lines[:-1]) / 2)[index]))
     indices, centres, halves = zip(*found, strict=True)
@@ -101,7 +128,3 @@ def _boxes(points: Float[Tensor, "*batch D"], boxes: Sequence[int]) -> tuple[Ten
 
 def _lines(n: int) -> list[float]:
     return [-1 - RING, *(2 * i / n - 1 for i in range(n + 1)), 1 + RING]
-
-
-def _constant(values: Sequence[float] | Sequence[Sequence[float]], like: Tensor) -> Tensor:
-    return torch.tensor(values, dtype=like.dtype, device=like.device)

@@ -95,10 +95,10 @@ def _radial(points: Float[Tensor, "*batch D"], control: Float[Tensor, "K D"]) ->
     are taken as 0.
     """
     # One coordinate at a time: a sum over a last axis of 2 or 3 elements does not vectorise, and took half of the time.
-    axes = [points[..., axis, None] - control[:, axis] for axis in range(control.shape[1])]
+    axes = [x[..., None] - c for x, c in zip(points.unbind(-1), control.unbind(-1), strict=True)]
     square = sum([axis * axis for axis in axes[1:]], start=axes[0] * axes[0])
     apart = square > _TINY
-    return torch.where(apart, _PHI[control.shape[1]](torch.where(apart, square, 1)), 0)
+    return torch.where(apart, _PHI[len(axes)](torch.where(apart, square, 1)), 0)
 
 
 _PHI: dict[int, Callable[[Tensor], Tensor]] = {

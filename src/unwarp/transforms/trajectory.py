@@ -16,9 +16,10 @@ import torch
 from torch import Tensor
 
 from unwarp._eager import eager
+from unwarp._loops import loops_kept, repeated
 from unwarp._typing import Float
 from unwarp.transforms.lattice import gather_nodes
-from unwarp.transforms.tessellation import locate
+from unwarp.transforms.tessellation import Mesh, locate, mesh_of
 
 _STEP = 1.0
 """Largest |tA| of one stage: with it the series below end within rounding."""
@@ -51,16 +52,22 @@ def follow(
 ) -> Float[Tensor, "*batch points D"]:
     """By how much particles are moved in time 1: exactly 0 where the velocity is 0."""
     start = points + torch.zeros_like(velocities[..., :1, :])
-    moved = torch.zeros_like(start)
-    left = torch.ones_like(start[..., 0])
-    for stage in range(stages):
-        if _arrived(left):
-            break
-        series = _expand(velocities, start + moved, boxes)
-        step = _time_in_simplex(series, left, may_leave=stage < stages - 1)
-        moved = moved + _evaluate(series.moved, step[..., None])
-        left = left - step
-    return moved
+    mesh = mesh_of(boxes, start)
+    moved, left = torch.zeros_like(start), torch.ones_like(start[..., 0])
+
+    def go_on(moved: Tensor, left: Tensor, *, may_leave: bool = True) -> tuple[Tensor, Tensor]:
+        series = _expand(velocities, start + moved, mesh)
+        step = _time_in_simplex(series, left, may_leave=may_leave)
+        return moved + _evaluate(series.moved, step[..., None]), left - step
+
+    if loops_kept():
+        moved, left = repeated(go_on, (moved, left), stages - 1)
+    else:
+        for _ in range(stages - 1):
+            if _arrived(left):
+                return moved
+            moved, left = go_on(moved, left)
+    return moved if _arrived(left) else go_on(moved, left, may_leave=False)[0]
 
 
 def _arrived(left: Float[Tensor, "*batch points"]) -> bool:
@@ -69,11 +76,11 @@ def _arrived(left: Float[Tensor, "*batch points"]) -> bool:
 
 
 def _expand(
-    velocities: Float[Tensor, "*batch nodes D"], points: Float[Tensor, "*batch points D"], boxes: Sequence[int]
+    velocities: Float[Tensor, "*batch nodes D"], points: Float[Tensor, "*batch points D"], mesh: Mesh
 ) -> _Series:
     """Way and barycentric weights of particles that start now."""
-    found = locate(points, boxes)
-    corners = gather_nodes(velocities, found.nodes.flatten(-2)).reshape(*found.nodes.shape, len(boxes))
+    found = locate(points, mesh)
+    corners = gather_nodes(velocities, found.nodes.flatten(-2)).reshape(*found.nodes.shape, len(mesh.counts))
     slopes = found.slopes
     matrix = (corners[..., :, :, None] * slopes[..., :, None, :]).sum(-3)
     term = (found.weights[..., None] * corners).sum(-2)

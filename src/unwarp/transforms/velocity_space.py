@@ -10,7 +10,7 @@ from torch import Tensor
 from unwarp import coordinates
 from unwarp._typing import Float
 from unwarp.errors import OptionError
-from unwarp.transforms.tessellation import Simplices, locate, node_positions
+from unwarp.transforms.tessellation import Simplices, locate, mesh_of, node_positions
 
 _RANK = 1e-10
 """Singular values below this fraction of the largest count as zero."""
@@ -54,7 +54,8 @@ def velocity_basis(boxes: Sequence[int], *, zero_boundary: bool, volume_preservi
 def ring_weights(boxes: Sequence[int]) -> Float[Tensor, "nodes inner"]:
     """Velocities of all nodes from those of the inner ones: beyond the square the field goes on as at its boundary."""
     inner = inner_nodes(boxes)
-    nearest = locate(node_positions(boxes).clamp(-1, 1), boxes)
+    nodes = node_positions(boxes).clamp(-1, 1)
+    nearest = locate(nodes, mesh_of(boxes, nodes))
     column = torch.full((len(nearest.nodes),), -1)
     column[inner] = torch.arange(len(inner))
     columns = column[nearest.nodes]
@@ -73,7 +74,7 @@ def _all_simplices(boxes: Sequence[int]) -> Simplices:
     steps = [[a * s for a, s in zip(*pair, strict=True)] for pair in itertools.product(orders, signs)]
     halves = torch.tensor([1 / n for n in reversed(boxes)], dtype=torch.float64)
     points = centres[:, None] + torch.tensor(steps, dtype=torch.float64) * halves
-    return locate(points.flatten(0, 1), boxes)
+    return locate(points.flatten(0, 1), mesh_of(boxes, points))
 
 
 def _divergence(boxes: Sequence[int], inner: Tensor) -> Float[Tensor, "simplices inner*D"]:
