@@ -21,7 +21,8 @@ class CNN(nn.Module):
     These give the same in either order: the pooling comes first here, and leaves the rectifier a quarter of the values.
     A pooling drops an odd last row, as usual, unless the layer after it would then have no room: there it keeps it
     (``ceil_mode``). Published code meets this at 21 x 21, what average pooling leaves of a 42 x 42 image:
-    21 -> 13 -> 7 -> 1 -> 1, where rounding down would give 21 -> 13 -> 6 -> nothing.
+    21 -> 13 -> 7 -> 1 -> 1, where rounding down would give 21 -> 13 -> 6 -> nothing. What a pooling would drop is not
+    computed: of a 42 x 42 image the last two rows and columns reach no logit, and are cut off first.
 
     Args:
         size: height and width of the images, at least 21 each.
@@ -58,13 +59,21 @@ class CNN(nn.Module):
             nn.Flatten(),
             nn.Linear(width * height * width_left, classes),
         )
+        seen = _before(second, (height, width_left), _SECOND, after_first)
+        self._size, self._seen = tuple(size), _before(first, seen, _FIRST, size)
 
     def forward(self, images: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch classes"]:
         """Logits of a batch of images."""
-        return self.layers(images)
+        height, width = self._seen if images.shape[-2:] == self._size else images.shape[-2:]
+        return self.layers(images[..., :height, :width])
 
 
 def _pooling(size: Sequence[int], *, room: int) -> tuple[nn.MaxPool2d, list[int]]:
     """A 2x2 max-pooling that leaves at least ``room`` pixels along each axis, and the size it leaves."""
     up = any(n // 2 < room for n in size)
     return nn.MaxPool2d(2, ceil_mode=up), [(n + up) // 2 for n in size]
+
+
+def _before(pooling: nn.MaxPool2d, left: Sequence[int], filters: int, size: Sequence[int]) -> tuple[int, ...]:
+    """How many of the pixels before a convolution and a pooling reach what they leave."""
+    return tuple(size) if pooling.ceil_mode else tuple(2 * pooled + filters - 1 for pooled in left)
