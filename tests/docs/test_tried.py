@@ -69,3 +69,25 @@ def test_every_record_of_the_networks_with_todays_other_settings_is_told():
             today = training.get("regression_lr_scale") == 4.0 and training["localiser_lr_scale"] == 1.0
             if today or experiment.startswith("mnist-addition"):
                 assert path.name.removesuffix("-seed0.json") in told | {"paper"}
+
+
+def bent() -> list[dict[str, str]]:
+    text = (ROOT / "docs" / "reproduction.md").read_text(encoding="utf-8")
+    section = re.split(r"\n##+ ", text.split("### Bent digits\n")[1])[0]
+    (table,) = re.findall(r"(?:^\|.*\n)+", section, re.MULTILINE)
+    return _rows(table)
+
+
+@pytest.mark.parametrize("row", bent(), ids=lambda row: row["ST-CNN"])
+def test_trainings_on_bent_digits_are_those_of_the_records(row):
+    folder = ROOT / "results" / "mnist-rts" / f"st-cnn-{row['ST-CNN'].replace('thin-plate spline', 'tps')}"
+    label = row["label"].strip("`")
+    records = [json.loads((folder / f"{label}-seed{seed}.json").read_text()) for seed in range(3)]
+    assert len(list(folder.glob(f"{label}-seed*.json"))) == 3
+    for column, field in (("validation", "validation_error"), ("test", "test_error")):
+        assert [float(one) for one in row[column].split(", ")] == [round(one[field], 2) for one in records]
+    assert float(row["mean"]) == pytest.approx(sum(one["test_error"] for one in records) / 3, abs=0.005)
+    for one in records:
+        assert one["config"]["data"]["bend"] == 0.03
+        assert (one["config"]["model"]["width"], one["config"]["model"]["output"]) == (88, 28)
+        assert 0.1125 < one["history"][-1]["val_loss"] < 0.1155
