@@ -58,6 +58,8 @@ def test_rows_are_those_of_the_records(experiment, row):
         assert training["regression_lr_scale"] == float(row["regression"])
         assert training["label_smoothing"] == float(row["smoothing"])
         assert training["outside_penalty"] == float(row["outside"])
+        assert training["warmup"] == float(row["warm-up"])
+        assert record["precision"]["dtype"] == row["arithmetic"]
 
 
 def test_every_record_of_the_networks_with_todays_other_settings_is_told():
