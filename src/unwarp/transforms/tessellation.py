@@ -9,7 +9,6 @@ Nodes lie on the lattice of half boxes: along each axis box ``c`` has its centre
 ``2 c`` and ``2 c + 2``.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -18,6 +17,7 @@ import torch
 from torch import Tensor
 
 from unwarp._typing import Float, Integer
+from unwarp.transforms.lattice import strides
 
 RING = 8.0
 """Width of the boxes around the square: points are not expected to move further outside."""
@@ -43,9 +43,9 @@ class Mesh(NamedTuple):
     Attributes:
         counts: size of the lattice of nodes, in tensor order.
         lines: between the boxes, one tensor for each of x, y(, z).
-        constant: ``(D + 1,)``, with `linear` the barycentric weights of a point of which all that matters is known.
-        linear: ``(D + 1, D)``.
-        offset: ``(D + 1, D)``, of the nodes from the centre of their box.
+        constant: ``(D + 1,)``, `CONSTANT`.
+        linear: ``(D + 1, D)``, `LINEAR`.
+        offset: ``(D + 1, D)``, `OFFSET`.
         strides: ``(D,)``, how far apart neighbours along x, y(, z) are in the flattened lattice.
     """
 
@@ -94,9 +94,9 @@ def mesh_of(boxes: Sequence[int], like: Tensor) -> Mesh:
         return torch.tensor(values, dtype=like.dtype, device=like.device)
 
     ndim, counts = len(boxes), node_counts(boxes)
-    strides = torch.tensor([math.prod(counts[ndim - axis :]) for axis in range(ndim)], device=like.device)
     lines = tuple(constant(_lines(n)) for n in reversed(boxes))
-    return Mesh(counts, lines, constant(CONSTANT[ndim]), constant(LINEAR[ndim]), constant(OFFSET[ndim]), strides)
+    weights = constant(CONSTANT[ndim]), constant(LINEAR[ndim])
+    return Mesh(counts, lines, *weights, constant(OFFSET[ndim]), strides(counts, like))
 
 
 def locate(points: Float[Tensor, "*batch D"], mesh: Mesh) -> Simplices:
