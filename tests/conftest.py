@@ -8,8 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from support.case_counts import CaseCounts
-from support.required_backends import check_required_backends
+from support import checked_shapes
+
+checked_shapes.install()  # before anything imports the package
+
+from support.case_counts import CaseCounts  # noqa: E402
+from support.required_backends import check_required_backends  # noqa: E402
 
 hypothesis.settings.register_profile(
     "default",

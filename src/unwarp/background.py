@@ -26,7 +26,7 @@ def of_border(image: Shaped[Tensor, "batch channels *in"]) -> Shaped[Tensor, "ba
 
 def fill_around(
     evaluate: Callable[[Tensor, Kernel | str, str, bool | float], Tensor],
-    image: Shaped[Tensor, "batch channels *in"],
+    image: Shaped[Tensor, "#batch channels *in"],
     mode: Kernel | str,
     antialias: bool | float,
     *,

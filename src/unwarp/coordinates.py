@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from unwarp._eager import eager
-from unwarp._typing import Float
+from unwarp._typing import Float, Shaped
 
 HORIZON = 1e-6
 """A projective denominator at or below this puts the point behind the horizon."""
@@ -107,7 +107,7 @@ def corner_grid(
 
 
 def pixel_to_normalised(
-    points: Float[Tensor, "*batch D"], size: Sequence[int], *, align_corners: bool = False
+    points: Shaped[Tensor, "*batch D"], size: Sequence[int], *, align_corners: bool = False
 ) -> Float[Tensor, "*batch D"]:
     """Pixel coordinates (centre of the first pixel is 0) to normalised ones; integers become floating-point.
 
@@ -123,7 +123,7 @@ def pixel_to_normalised(
 
 
 def normalised_to_pixel(
-    points: Float[Tensor, "*batch D"], size: Sequence[int], *, align_corners: bool = False
+    points: Shaped[Tensor, "*batch D"], size: Sequence[int], *, align_corners: bool = False
 ) -> Float[Tensor, "*batch D"]:
     """Normalised coordinates to pixel coordinates, in which the centre of the first pixel is 0."""
     points = floating(points)

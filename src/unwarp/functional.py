@@ -56,8 +56,8 @@ def make_grid(
 
 
 def sample(
-    image: Shaped[Tensor, "batch channels *in"],
-    grid: Float[Tensor, "batch *out D"],
+    image: Shaped[Tensor, "#batch channels *in"],
+    grid: Float[Tensor, "#batch *out D"],
     *,
     mode: str | AbstractKernel = "bilinear",
     padding_mode: str = "zeros",
@@ -123,8 +123,8 @@ def sample(
 
 
 def warp(
-    image: Shaped[Tensor, "batch channels *in"],
-    theta: Float[Tensor, "batch *theta"],
+    image: Shaped[Tensor, "#batch channels *in"],
+    theta: Float[Tensor, "#batch *k *theta"],
     transform: str | AbstractTransform,
     size: Size | None = None,
     *,
@@ -134,7 +134,7 @@ def warp(
     align_corners: bool = False,
     antialias: bool | float = False,
     backend: str = "auto",
-) -> Shaped[Tensor, "batch channels *size"]:
+) -> Shaped[Tensor, "batch *k channels *size"]:
     """Warp images: every output pixel is sampled where its transform puts it in the input.
 
     V[p] = sum over pixels q of U[q] k(T_theta(p) - q): the paper's eq. 1 and 3 in one call, without a grid in memory

@@ -110,7 +110,7 @@ def test_a_fixed_set_depends_on_its_seed_and_shares_no_distortion_with_training(
 
 def test_a_fixed_set_of_several_chunks_repeats_no_distortion():
     one = subset("test").images[:1].expand(2000, 28, 28)
-    images = FixedBatches(Digits(one, torch.zeros(2000)), RTS, batch_size=500, seed=0).images
+    images = FixedBatches(Digits(one, torch.zeros(2000, dtype=torch.long)), RTS, batch_size=500, seed=0).images
     assert len(images.flatten(1).unique(dim=0)) == 2000
 
 

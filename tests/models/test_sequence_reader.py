@@ -5,9 +5,9 @@ from unwarp.models.sequence_reader import GlimpseReader, WholeReader, recurrent_
 
 
 def test_glimpses_are_read_in_their_order():
-    glimpses = torch.rand(4, 3, 1, 2, 2)
-    read = GlimpseReader(nn.Identity(), nn.Flatten())(glimpses)
-    assert torch.equal(read, glimpses.flatten(2))
+    images = torch.rand(4, 3, 2, 2)
+    read = GlimpseReader(nn.Unflatten(1, (3, 1)), nn.Flatten())(images)  # a glimpse is a channel of the image
+    assert torch.equal(read, images.flatten(2))
 
 
 def test_the_whole_is_halved_and_its_logits_divided_among_the_answers():

@@ -8,8 +8,8 @@ SIZE = (42, 42, 42)
 
 def test_volumes_are_seen_along_their_depth():
     volumes = torch.rand(2, 1, 5, 6, 7)
-    seen = FlattenedVolume(nn.Identity(), nn.Identity())(volumes)
-    torch.testing.assert_close(seen, volumes.sum(2) / 5)
+    seen = FlattenedVolume(nn.Identity(), nn.Flatten())(volumes)
+    torch.testing.assert_close(seen, volumes.sum(2).flatten(1) / 5)
 
 
 def test_transformer_starts_from_the_whole_volume():

@@ -68,7 +68,7 @@ class Augmentation:
 
     def draw(
         self, count: int, size: tuple[int, int], generator: torch.Generator
-    ) -> tuple[AbstractTransform, Float[Tensor, "n params"]]:
+    ) -> tuple[AbstractTransform, Float[Tensor, "count *theta"]]:
         """A family, and one random theta of it for each picture of ``(height, width)``."""
         homography = Projective().from_matrix(self._matrices(count, size, generator))
         if not self.bend:

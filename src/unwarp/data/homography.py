@@ -35,7 +35,7 @@ def is_sound(quadrilateral: Float[Tensor, "n 4 2"], *, half: float) -> Shaped[Te
     return (turns > MINIMUM_TURN * (2 * half) ** 2).all(1) & (around_origin > 0).all(1)
 
 
-def from_corners(source: Float[Tensor, "n 4 2"], target: Float[Tensor, "n 4 2"]) -> Float[Tensor, "n 3 3"]:
+def from_corners(source: Float[Tensor, "n 4 2"], target: Float[Tensor, "*#n 4 2"]) -> Float[Tensor, "n 3 3"]:
     """The homographies with h33 = 1 that map four points each onto four points.
 
     Every correspondence ``(x, y) -> (u, v)`` gives two equations that are linear in the eight free entries::

@@ -48,7 +48,7 @@ class AbstractSpatialTransformer(nn.Module):
     def forward(self, x: Tensor, *, return_theta: Literal[True]) -> tuple[Tensor, Tensor]: ...
     def forward(
         self, x: Float[Tensor, "batch channels *in"], *, return_theta: bool = False
-    ) -> Float[Tensor, "batch channels *size"] | tuple[Tensor, Tensor]:
+    ) -> Float[Tensor, "batch *k out *size"] | tuple[Tensor, Tensor]:
         """Warp ``x``; with ``return_theta`` also return theta."""
         theta = self.localise(x)
         warped = self.joined(self.sampler.warp(x, theta, self.transform, self.size))

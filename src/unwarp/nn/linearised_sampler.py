@@ -87,18 +87,18 @@ class LinearisedSampler(nn.Module):
         return self.sampler.backend
 
     def forward(
-        self, image: Shaped[Tensor, "batch channels *in"], grid: Float[Tensor, "batch *out D"]
+        self, image: Shaped[Tensor, "#batch channels *in"], grid: Float[Tensor, "#batch *out D"]
     ) -> Shaped[Tensor, "batch channels *out"]:
         """Sample at given positions; see `unwarp.sample`."""
         return self._with_plane(self.sampler(image, grid.detach()), image, grid)
 
     def warp(
         self,
-        image: Shaped[Tensor, "batch channels *in"],
-        theta: Float[Tensor, "batch *theta"],
+        image: Shaped[Tensor, "#batch channels *in"],
+        theta: Float[Tensor, "#batch *k *theta"],
         transform: str | AbstractTransform,
         size: Size | None,
-    ) -> Shaped[Tensor, "batch channels *size"]:
+    ) -> Shaped[Tensor, "batch *k channels *size"]:
         """Warp by a transform; see `unwarp.warp`."""
         constant = _constant(transform)
         sampled = self.sampler.warp(image, theta.detach(), constant, size)
@@ -127,7 +127,7 @@ class LinearisedSampler(nn.Module):
         )
         return family(theta, points)
 
-    def _with_plane(self, sampled: Tensor, image: Tensor, grid: Float[Tensor, "batch *out D"]) -> Tensor:
+    def _with_plane(self, sampled: Tensor, image: Tensor, grid: Float[Tensor, "#batch *out D"]) -> Tensor:
         """The samples, with the slope of the plane as their only gradient with respect to the grid."""
         if not (torch.is_grad_enabled() and grid.requires_grad):
             return sampled

@@ -17,7 +17,7 @@ from unwarp.transforms import AbstractTransform, ThinPlateSpline
 
 
 def outside_penalty(
-    theta: Float[Tensor, "*batch params"], transform: AbstractTransform, *, points: int = 9
+    theta: Float[Tensor, "*batch *theta"], transform: AbstractTransform, *, points: int = 9
 ) -> Float[Tensor, ""]:
     """How far the sampled grid reaches out of the image.
 
@@ -43,7 +43,7 @@ def outside_penalty(
 
 
 def identity_penalty(
-    theta: Float[Tensor, "*batch params"], transform: AbstractTransform, *, points: int = 9
+    theta: Float[Tensor, "*batch *theta"], transform: AbstractTransform, *, points: int = 9
 ) -> Float[Tensor, ""]:
     """How far points are moved from where the family starts: the mean of |T_theta(x) - T_start(x)|^2.
 
@@ -60,7 +60,7 @@ def identity_penalty(
 
 
 def folding_penalty(
-    theta: Float[Tensor, "*batch params"], transform: AbstractTransform, *, margin: float = 0.0, points: int = 17
+    theta: Float[Tensor, "*batch *theta"], transform: AbstractTransform, *, margin: float = 0.0, points: int = 17
 ) -> Float[Tensor, ""]:
     """How much the map folds or mirrors: the mean of max(0, margin - det J).
 
@@ -94,7 +94,7 @@ def bending_energy(theta: Float[Tensor, "*batch K D"], transform: AbstractTransf
 
 
 def determinants(
-    theta: Float[Tensor, "*batch params"], transform: AbstractTransform, *, points: int = 17
+    theta: Float[Tensor, "*batch *theta"], transform: AbstractTransform, *, points: int = 17
 ) -> Float[Tensor, "*batch cells"]:
     """Det J in the first corner of every cell of the lattice: by how much the map enlarges the area it samples."""
     ndim = transform.ndim

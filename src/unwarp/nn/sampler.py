@@ -69,18 +69,18 @@ class Sampler(nn.Module):
         self.backend = backend
 
     def forward(
-        self, image: Shaped[Tensor, "batch channels *in"], grid: Float[Tensor, "batch *out D"]
+        self, image: Shaped[Tensor, "#batch channels *in"], grid: Float[Tensor, "#batch *out D"]
     ) -> Shaped[Tensor, "batch channels *out"]:
         """Sample at given positions; see `unwarp.sample`."""
         return functional.sample(image, grid, **self._options())
 
     def warp(
         self,
-        image: Shaped[Tensor, "batch channels *in"],
-        theta: Tensor,
+        image: Shaped[Tensor, "#batch channels *in"],
+        theta: Float[Tensor, "#batch *k *theta"],
         transform: str | AbstractTransform,
         size: Size | None,
-    ) -> Shaped[Tensor, "batch channels *size"]:
+    ) -> Shaped[Tensor, "batch *k channels *size"]:
         """Warp by a transform; see `unwarp.warp`."""
         return functional.warp(image, theta, transform, size, **self._options())
 

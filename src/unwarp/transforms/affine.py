@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from unwarp._typing import Float
+from unwarp._typing import Float, Shaped
 from unwarp.transforms.base import AbstractMatrixTransform, Kind
 
 
@@ -44,7 +44,7 @@ def affine_kinds(ndim: int, shifts: int = 1) -> tuple[Kind, ...]:
     return tuple("shift" if j >= ndim else "scale" if i == j else "shear" for i in range(ndim) for j in columns)
 
 
-def homogeneous(rows: Float[Tensor, "*batch D D1"]) -> Float[Tensor, "*batch D1 D1"]:
+def homogeneous(rows: Shaped[Tensor, "*batch D D1"]) -> Shaped[Tensor, "*batch D1 D1"]:
     """Append the row (0, ..., 0, 1)."""
     last = torch.zeros_like(rows[..., :1, :])
     return torch.cat([rows, torch.cat([last[..., :-1], torch.ones_like(last[..., -1:])], dim=-1)], dim=-2)

@@ -78,7 +78,7 @@ class AbstractTransform(nn.Module):
 
     @abstractmethod
     def transform_points(
-        self, theta: Float[Tensor, "*batch params"], points: Float[Tensor, "*#batch points D"]
+        self, theta: Float[Tensor, "*batch *theta"], points: Float[Tensor, "*#batch points D"]
     ) -> Float[Tensor, "*batch points D"]:
         """Map points of their own for each sample; batch dimensions broadcast.
 
@@ -86,7 +86,7 @@ class AbstractTransform(nn.Module):
         """
 
     def forward(
-        self, theta: Float[Tensor, "*batch params"], points: Float[Tensor, "*out D"]
+        self, theta: Float[Tensor, "*batch *theta"], points: Float[Tensor, "*out D"]
     ) -> Float[Tensor, "*batch *out D"]:
         """Map the same points for every sample of the batch.
 

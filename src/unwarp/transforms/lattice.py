@@ -33,7 +33,7 @@ def cells(units: Float[Tensor, "*batch D"], counts: Sequence[int]) -> Float[Tens
 
 
 def interpolate(
-    values: Float[Tensor, "*batch nodes C"], units: Float[Tensor, "*batch points D"], counts: Sequence[int]
+    values: Float[Tensor, "*#batch nodes C"], units: Float[Tensor, "*#batch points D"], counts: Sequence[int]
 ) -> Float[Tensor, "*batch points C"]:
     """Multilinear interpolation, constant beyond the outermost lattice points.
 
@@ -58,7 +58,7 @@ def interpolate(
 
 
 def gather_nodes(
-    values: Float[Tensor, "*batch nodes C"], index: Integer[Tensor, "*#batch points"]
+    values: Float[Tensor, "*#batch nodes C"], index: Integer[Tensor, "*#batch points"]
 ) -> Float[Tensor, "*batch points C"]:
     """The values at given nodes; batch dimensions broadcast."""
     batch = cast("torch.Size", torch.broadcast_shapes(values.shape[:-2], index.shape[:-1]))

@@ -14,14 +14,14 @@ from torch import Tensor
 
 from unwarp import _checks, coordinates
 from unwarp._numbers import is_integer
-from unwarp._typing import Float, Size
+from unwarp._typing import Float, Shaped, Size
 from unwarp.errors import ShapeError
 from unwarp.transforms.affine import homogeneous
 from unwarp.transforms.base import inverse_matrix
 
 
 def from_pixel_matrix(
-    matrix: Float[Tensor, "*batch rows D1"],
+    matrix: Shaped[Tensor, "*batch rows D1"],
     size_in: Size,
     size_out: Size | None = None,
     *,
@@ -59,7 +59,7 @@ def from_pixel_matrix(
 
 
 def to_pixel_matrix(
-    matrix: Float[Tensor, "*batch rows D1"],
+    matrix: Shaped[Tensor, "*batch rows D1"],
     size_in: Size,
     size_out: Size | None = None,
     *,

@@ -45,7 +45,7 @@ class _Series(NamedTuple):
 
 
 def follow(
-    velocities: Float[Tensor, "*batch nodes D"],
+    velocities: Float[Tensor, "*#batch nodes D"],
     points: Float[Tensor, "*#batch points D"],
     boxes: Sequence[int],
     stages: int,
@@ -76,7 +76,7 @@ def _arrived(left: Float[Tensor, "*batch points"]) -> bool:
 
 
 def _expand(
-    velocities: Float[Tensor, "*batch nodes D"], points: Float[Tensor, "*batch points D"], mesh: Mesh
+    velocities: Float[Tensor, "*#batch nodes D"], points: Float[Tensor, "*#batch points D"], mesh: Mesh
 ) -> _Series:
     """Way and barycentric weights of particles that start now."""
     found = locate(points, mesh)

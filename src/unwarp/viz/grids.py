@@ -27,7 +27,7 @@ BEYOND = 100.0
 
 
 def region_lines(
-    theta: Float[Tensor, "*batch params"], transform: AbstractTransform, *, cells: int = 1
+    theta: Float[Tensor, "*batch *theta"], transform: AbstractTransform, *, cells: int = 1
 ) -> Float[Tensor, "*batch lines points 2"]:
     """Lines of a regular grid over the output, at the input positions that the transformer samples.
 
@@ -54,7 +54,7 @@ def region_lines(
 
 
 def draw_region(
-    theta: Float[Tensor, "*k params"],
+    theta: Float[Tensor, "*k *theta"],
     transform: AbstractTransform,
     size: Sequence[int],
     *,

@@ -50,7 +50,7 @@ def show_image(image: Shaped[Tensor, "*channels h w"], *, ax: "Axes | None" = No
 def transformer_figure(
     images: Shaped[Tensor, "batch channels h w"],
     outputs: Shaped[Tensor, "batch *k channels h_out w_out"],
-    theta: Float[Tensor, "batch *k params"],
+    theta: Float[Tensor, "batch *k *theta"],
     transform: AbstractTransform,
     *,
     captions: Sequence[str] | None = None,
