@@ -87,8 +87,20 @@ def test_budgets_fit_experiments(name, budget):
 
 
 def test_papers_budget():
-    training = choose("mnist-rts/st-cnn-affine", budget="paper").config.training
+    config = choose("mnist-rts/st-cnn-affine", budget="paper").config
+    training, model = config.training, config.model
     assert (training.recipe, training.steps, training.lr, training.clip) == ("published", 150_000, 0.01, 0)
+    assert (model.width, model.output, model.pooling) == (64, 0, 2)  # the experiment's own
+
+
+@pytest.mark.parametrize("name", CATALOG)
+def test_papers_digits_are_not_bent(name):
+    assert choose(name, budget="paper").config.data.bend == 0
+
+
+def test_unknown_budget_is_refused():
+    with pytest.raises(OptionError, match="budget"):
+        named("mnist-rts/cnn", budget="papre")
 
 
 def test_unknown_name_is_refused_with_the_nearest():

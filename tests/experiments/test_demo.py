@@ -35,6 +35,12 @@ def test_both_networks_have_the_same_budget():
     assert plain.data.source == "packaged"
 
 
+def test_the_classifier_behind_the_transformer_sees_few_pixels(demo):
+    runs, _ = demo
+    model = runs[TRANSFORMER].record.config["model"]
+    assert (model["output"], model["pooling"]) == (0, 2)
+
+
 def test_rows_hold_the_measured_errors(demo):
     runs, _ = demo
     for (name, error, parameters, _), (expected, finished) in zip(demo_rows(runs), runs.items(), strict=True):

@@ -35,6 +35,8 @@ class _Checks(NamedTuple):
     name: str
     signature: inspect.Signature
     hints: dict[str, Any]
+    fitted: set[Any]
+    """Forms of calls that were right: most calls of a run are like one before."""
 
     @classmethod
     def of(cls, function: Callable[..., Any]) -> "_Checks":
@@ -43,18 +45,21 @@ class _Checks(NamedTuple):
         unnamed = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
         hints = inspect.get_annotations(function).items()
         checked = {name: hint for name, hint in hints if _has_shape(hint) and kinds.get(name) not in unnamed}
-        return cls(function.__qualname__, signature, checked)
+        return cls(function.__qualname__, signature, checked, set())
 
     def mismatches(self, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> list[str]:
-        values = {**self.signature.bind(*args, **kwargs).arguments, "return": result}
-        if any(_symbolic(value) for value in values.values()):
+        if any(_symbolic(value) for value in (*args, *kwargs.values(), result)):
             return []
+        form = (_form(args), tuple(kwargs), _form(tuple(kwargs.values())), _form(result))
+        if form in self.fitted:
+            return []
+        values = {**self.signature.bind(*args, **kwargs).arguments, "return": result}
         with jaxtyping.jaxtyped("context"):
-            wrong = [
-                each for each, hint in self.hints.items() if each in values and not is_bearable(values[each], hint)
-            ]
-        shown = {each: _shown(value) for each, value in values.items()} if wrong else {}
-        return [f"{self.name}: {each} is no {self.hints[each]}; there are {shown}" for each in wrong]
+            wrong = [name for name in self.hints if name in values and not is_bearable(values[name], self.hints[name])]
+        if not wrong:
+            self.fitted.add(form)
+        shown = {name: _shown(value) for name, value in values.items()} if wrong else {}
+        return [f"{self.name}: {name} is no {self.hints[name]}; there are {shown}" for name in wrong]
 
 
 _checks: dict[Callable[..., Any], _Checks] = {}
@@ -105,6 +110,13 @@ def on_return(function: Callable[..., Any]) -> Callable[..., Any]:
 def _has_shape(hint: Any) -> bool:
     of_jaxtyping = isinstance(hint, type) and issubclass(hint, jaxtyping.AbstractArray)
     return of_jaxtyping or any(_has_shape(part) for part in get_args(hint))
+
+
+def _form(value: Any) -> Any:
+    """What a check can depend on."""
+    if isinstance(value, torch.Tensor):
+        return type(value), value.dtype, tuple(value.shape)
+    return tuple(_form(part) for part in value) if isinstance(value, tuple | list) else type(value)
 
 
 def _symbolic(value: Any) -> bool:

@@ -5,8 +5,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from unwarp._checks import nearest_names
+from unwarp._checks import nearest_names, option
 from unwarp.errors import OptionError
+from unwarp.experiments.settings import override
 
 __all__ = ["BUDGETS", "CATALOG", "named"]
 
@@ -101,21 +102,28 @@ BUDGETS: dict[str, dict[str, Any]] = {
         "training.regression_lr_scale": 1.0,
     },
 }
-"""How long to train -> the settings this changes; ``paper`` is the schedule of appendix A.4."""
+"""How long to train -> the settings this changes; ``paper`` is the schedule of appendix A.4.
+
+A section of that name in an experiment's own file changes more: there ``paper`` is the published network and data.
+"""
 
 
-def named(name: str) -> dict[str, Any]:
+def named(name: str, *, budget: str = "standard") -> dict[str, Any]:
     """The settings of an experiment.
 
     Args:
         name: for example ``"mnist-rts/st-cnn-affine"``.
+        budget: how long to train.
 
     Raises:
-        OptionError: there is no such experiment. The message names the nearest, or what there is.
+        OptionError: there is no such experiment or budget. The message names the nearest, or what there is.
     """
+    option("budget", budget, tuple(BUDGETS))
     if name not in CATALOG:
         hint = nearest_names(name, CATALOG) or " `unwarp train --list` prints all names."
         if Path(name).is_dir():
             hint = f" For the pictures in this folder: unwarp train folder/{name}"
         raise OptionError(f"experiment: there is none called {name!r} among {len(CATALOG)}.{hint}")
-    return tomllib.loads((files("unwarp.experiments") / "configs" / CATALOG[name]).read_text(encoding="utf-8"))
+    values = tomllib.loads((files("unwarp.experiments") / "configs" / CATALOG[name]).read_text(encoding="utf-8"))
+    own = {each: values.pop(each, {}) for each in BUDGETS}
+    return override(values, {**BUDGETS[budget], **own[budget]})

@@ -6,10 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from unwarp._checks import option
-from unwarp.experiments.catalog import BUDGETS, named
+from unwarp.experiments.catalog import named
 from unwarp.experiments.config import ExperimentConfig
-from unwarp.experiments.settings import override
 
 __all__ = ["Experiment", "choose", "custom_label"]
 
@@ -44,8 +42,7 @@ def choose(name: str, assignments: Sequence[str] = (), *, budget: str = "standar
         >>> choose("mnist-rts/st-cnn-affine", ["training.epochs=3"]).config.training.epochs
         3
     """
-    option("budget", budget, tuple(BUDGETS))
-    values = override(named(name), BUDGETS[budget])
+    values = named(name, budget=budget)
     plain, config = ExperimentConfig.read(values), ExperimentConfig.read(values, assignments)
     return Experiment(name, budget if config == plain else custom_label(config.values()), config)
 
