@@ -53,15 +53,16 @@ class Row:
 
 
 class Unsampled(nn.Module):
-    """A transformer that predicts theta, passes it a gradient, and returns its input as it is."""
+    """A transformer that predicts theta, passes it a gradient, and returns as much of its input as it would sample."""
 
     def __init__(self, transformer: AbstractSpatialTransformer) -> None:
         super().__init__()
         self.transformer = transformer
 
     def forward(self, images: Tensor) -> Tensor:
-        """The images; theta takes part with a weight of 0."""
-        return images + 0 * self.transformer.localise(images).sum().to(images.dtype)
+        """The images, cut to the size of the output; theta takes part with a weight of 0."""
+        height, width = self.transformer.size or images.shape[-2:]
+        return images[..., :height, :width] + 0 * self.transformer.localise(images).sum().to(images.dtype)
 
 
 def main() -> None:
