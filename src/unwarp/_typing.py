@@ -1,7 +1,7 @@
 """Shape annotations for signatures: `Float[Tensor, "batch channels *size"]`.
 
 They read as jaxtyping's do: ``*size`` is any number of axes, ``#batch`` the batch or 1, which serves all. To a type
-checker and at run time they are plain `Tensor`. Under pytest they are checked, in every call that returns.
+checker and at run time they are plain `Tensor`. Under pytest they are checked, in calls that return.
 """
 
 from collections.abc import Sequence

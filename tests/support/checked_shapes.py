@@ -1,4 +1,4 @@
-"""Under pytest the shapes in unwarp's signatures are checked: of every call that returns, by jaxtyping and beartype.
+"""Under pytest the shapes in unwarp's signatures are checked: of calls that return, by jaxtyping and beartype.
 
 A call that raises is left alone, so that the messages for wrong arguments stay those of the package. One that returns
 although a tensor has another shape than its signature says has a wrong signature, or accepts what it should refuse.

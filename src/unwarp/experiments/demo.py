@@ -26,7 +26,7 @@ SETTINGS = (
     "training.weight_decay=0",
 )
 
-_OWN = {TRANSFORMER: ("model.output=0", "model.pooling=2")}  # 21 x 21 pixels are what five minutes allow
+_OWN = {TRANSFORMER: ("model.output=0", "model.pooling=2")}  # fewer pixels, for the sake of time
 
 
 def train_demo(
