@@ -132,3 +132,11 @@ def test_bent_digits_reach_training_alone():
 def test_images_that_never_change_are_not_bent():
     with pytest.raises(OptionError, match="data.bend: expected 0 for tc84"):
         choose("mnist-tc84/co-localiser", ["data.bend=0.03"])
+
+
+def test_only_co_localisers_have_several_starts():
+    config = choose("mnist-t84/co-localiser", ["model.starts=3", "model.width=4"]).config
+    model = build_model(config.model, config.data)
+    assert len(model.transformers) == 30
+    with pytest.raises(OptionError, match="model.starts: expected 1 for cnn, got 2"):
+        choose("mnist-r/cnn", ["model.starts=2"])

@@ -1,10 +1,20 @@
 import pytest
 import torch
+from lightning import Trainer
+from torch.utils.data import DataLoader
 
 from unwarp import warp
 from unwarp.errors import ShapeError
 from unwarp.models.co_localiser import CoLocaliser
-from unwarp.training.colocalisation_module import _reach, _rise, located, overlap, triplet_loss
+from unwarp.training.colocalisation_module import (
+    ColocalisationModule,
+    _reach,
+    _rise,
+    located,
+    overlap,
+    triplet_loss,
+)
+from unwarp.training.epoch_figures import EpochFigures
 
 SIZE = (84, 84)
 
@@ -135,3 +145,47 @@ def test_crops_are_moved_before_they_must_agree(done, reach):
 def test_an_embedding_needs_two_digits_to_compare(model):
     with pytest.raises(ShapeError, match="images: expected 2 digits or more, got 1"):
         model.embedding.calibrate(torch.rand(1, 1, 28, 28))
+
+
+def test_the_start_with_the_smallest_loss_is_asked():
+    torch.manual_seed(0)
+    network = CoLocaliser(SIZE, classes=2, width=8, starts=3)
+    with torch.no_grad():
+        for number, transformer in enumerate(network.transformers):
+            transformer.regression.bias[1] = number / 10
+    network.keep(torch.tensor([[3.0, 1.0], [1.0, 2.0], [2.0, 3.0]]))
+    theta = network(torch.rand(4, 1, *SIZE), torch.tensor([0, 1, 0, 1]))
+    assert theta[:, 1].argsort(stable=True).tolist() == [1, 3, 0, 2]  # transformers 1 and 2 of 6, moved by 0.1 and 0.2
+    assert torch.equal(network.kept, torch.tensor([1, 0]))
+    again = CoLocaliser(SIZE, classes=2, width=8, starts=3)
+    again.load_state_dict(network.state_dict())
+    assert torch.equal(again.kept, network.kept)
+
+
+def test_weights_of_one_start_need_no_choice(model):
+    assert "kept" not in model.state_dict()
+    assert len(model.transformers) == 2
+
+
+def test_validation_keeps_the_best_start_and_logs_it(tmp_path):
+    """Two starts, of which the second looks at the digit: a bright square in noise that the embedding is blind to."""
+    torch.manual_seed(0)
+    network = CoLocaliser(SIZE, classes=1, width=8, starts=2)
+    images = torch.zeros(6, 1, *SIZE)
+    images[..., 50:78, 50:78] = torch.rand(28, 28)
+    found = torch.tensor([[0, 50, 50]]).expand(6, 3)
+    with torch.no_grad():
+        for transformer, shift in zip(network.transformers, (-5.0, 2.3), strict=True):
+            transformer.regression.bias.copy_(torch.tensor([-50.0, shift, shift]))
+    module = ColocalisationModule(network, plan=lambda *_: None)
+    module.figures = EpochFigures()
+    trainer = Trainer(logger=False, enable_checkpointing=False, enable_progress_bar=False, accelerator="cpu")
+    (logged,) = trainer.validate(module, DataLoader([(images, found)], batch_size=None), verbose=False)
+    places = 2 * torch.rand(12, 2, generator=torch.Generator().manual_seed(0)) - 1
+    losses = [
+        triplet_loss(network, 0, images, images.roll(1, 0), places, weight=1.0, start=start).item() for start in (0, 1)
+    ]
+    assert losses[1] < losses[0]
+    assert network.kept.tolist() == [1]
+    assert logged["val_loss"] == pytest.approx(losses[1], rel=1e-5)
+    assert logged["val_error"] == 0

@@ -49,20 +49,21 @@ def build_model(config: ModelConfig, data: DataConfig) -> nn.Module:
     return build_network(config, tasks.get(data.distortion))
 
 
-def build_data(config: DataConfig, *, seed: int, data_dir: Path | None = None) -> BatchDataModule:
+def build_data(config: DataConfig, *, seed: int, data_dir: Path | None = None, starts: int = 1) -> BatchDataModule:
     """Training, validation and test batches.
 
     Args:
         config: which digits and distortion.
         seed: of the training batches; validation and test are the same in every run.
         data_dir: folder of the four MNIST files, else they are downloaded once.
+        starts: `ModelConfig.starts`, each of which learns from all of them.
 
     Raises:
         OptionError: there are no more digits than those that are held out.
     """
     task = tasks.get(config.distortion)
     if isinstance(task, Scattered):
-        return _common_set(config, task, seed=seed, data_dir=data_dir)
+        return _common_set(config, task, seed=seed, data_dir=data_dir, starts=starts)
     digits = _training_digits(config, data_dir)
     if config.validation >= len(digits):
         raise OptionError(
@@ -168,10 +169,12 @@ def _set_of(config: DataConfig, task: Scattered, data_dir: Path | None) -> Fixed
     return FixedBatches(chosen, task, batch_size=_SET, seed=TEST_SEED)
 
 
-def _common_set(config: DataConfig, task: Scattered, *, seed: int, data_dir: Path | None) -> BatchDataModule:
+def _common_set(
+    config: DataConfig, task: Scattered, *, seed: int, data_dir: Path | None, starts: int
+) -> BatchDataModule:
     """Co-localisation learns from the very images that it is asked about, and is told nothing but their digits."""
     images = _set_of(config, task, data_dir)
-    pairs = PairBatches(images.images, images.labels[:, 0], batch_size=config.batch_size, seed=seed)
+    pairs = PairBatches(images.images, images.labels[:, 0], batch_size=config.batch_size, seed=seed, learners=starts)
     order = EpochSampler(pairs.num_batches)
     return BatchDataModule(training=pairs, order=order, validation=images, test=images)
 

@@ -95,6 +95,7 @@ class ModelConfig:
         output: side of the square that the transformer of an st-fcn or st-cnn samples, in pixels; 0 takes the
             images' size.
         answers: how many a network that reads sequences gives.
+        starts: transformers a digit of a co-localiser; the one with the smallest loss is kept.
     """
 
     network: Network
@@ -104,6 +105,7 @@ class ModelConfig:
     pooling: int = 1
     output: int = 0
     answers: int = 1
+    starts: int = 1
 
     def __post_init__(self) -> None:
         _within("model.width", self.width, 1, 4096)
@@ -111,6 +113,7 @@ class ModelConfig:
         _within("model.pooling", self.pooling, 1, 1024)
         _within("model.output", self.output, 0, 1024)
         _within("model.answers", self.answers, 1, 1024)
+        _within("model.starts", self.starts, 1, 64)
         option("model.transform", self.transform, ("none", *TRANSFORMS))
         if (self.network in PLAIN) != (self.transform == "none"):
             raise OptionError(
@@ -121,6 +124,11 @@ class ModelConfig:
             raise OptionError(
                 f"model.output: expected 0 for {self.network}, got {self.output}. Leave it out, as for "
                 f"all but {' and '.join(SIZED)}."
+            )
+        if self.starts != 1 and self.network != "co-localiser":
+            raise OptionError(
+                f"model.starts: expected 1 for {self.network}, got {self.starts}. Leave it out, as for all but "
+                "co-localiser."
             )
         if self.transform == "none" and self.pooling != 1:
             raise OptionError(

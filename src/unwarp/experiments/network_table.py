@@ -28,7 +28,7 @@ _NETWORKS: dict[str, tuple[Callable[..., nn.Module], tuple[str, ...]]] = {
     "shared-st-cnn": (shared_st_cnn, ("transform",)),
     "cnn-3d": (CNN3D, ()),
     "st-cnn-3d": (st_volume, ("pooling",)),
-    "co-localiser": (CoLocaliser, ()),
+    "co-localiser": (CoLocaliser, ("starts",)),
     "sequence-cnn": (sequence_cnn, ("answers",)),
     "recurrent-st-cnn": (recurrent_st_cnn, ("transform", "answers")),
     "crnn": (crnn, ()),
@@ -40,7 +40,7 @@ _NETWORKS: dict[str, tuple[Callable[..., nn.Module], tuple[str, ...]]] = {
 def build_network(config: ModelConfig, task: Task) -> nn.Module:
     """The network of these settings for the images of a task."""
     network, taken = _NETWORKS[config.network]
-    options: dict[str, Any] = {"pooling": config.pooling, "answers": config.answers}
+    options: dict[str, Any] = {"pooling": config.pooling, "answers": config.answers, "starts": config.starts}
     options["output_size"] = (config.output, config.output) if config.output else None
     if "transform" in taken:
         options["transform"] = _transform(config)

@@ -86,7 +86,7 @@ def run(
         training = experiment.config.training
         device = build_device(training)
         precision = build_precision(training, device)
-        data = build_data(experiment.config.data, seed=seed, data_dir=data_dir)
+        data = build_data(experiment.config.data, seed=seed, data_dir=data_dir, starts=experiment.config.model.starts)
         epochs = build_epochs(training, batches=len(data.train_dataloader()), processes=devices.processes)
         torch.manual_seed(seed)
         model = build_model(experiment.config.model, experiment.config.data)

@@ -74,6 +74,8 @@ class CoLocaliser(nn.Module):
         classes: how many digits there are.
         width: filters of the embedding's convolutions.
         filters: of the localisers' convolution; the paper has 8.
+        starts: transformers a digit, each with initial weights of its own; `keep` says which one is asked, at first
+            the first.
 
     Examples:
         >>> network = CoLocaliser((84, 84), width=8)
@@ -81,12 +83,28 @@ class CoLocaliser(nn.Module):
         torch.Size([4, 3])
     """
 
+    kept: Tensor
+
     def __init__(
-        self, size: Sequence[int], *, channels: int = 1, classes: int = 10, width: int = 32, filters: int = 8
+        self,
+        size: Sequence[int],
+        *,
+        channels: int = 1,
+        classes: int = 10,
+        width: int = 32,
+        filters: int = 8,
+        starts: int = 1,
     ) -> None:
         super().__init__()
+        self.classes = classes
+        self.starts = starts
         self.embedding = Embedding(CNN((CROP, CROP), channels=channels, classes=classes, width=width))
-        self.transformers = nn.ModuleList(_transformer(size, channels, filters) for _ in range(classes))
+        self.transformers = nn.ModuleList(_transformer(size, channels, filters) for _ in range(starts * classes))
+        self.register_buffer("kept", torch.zeros(classes, dtype=torch.long), persistent=starts > 1)
+
+    def keep(self, losses: Float[Tensor, "starts classes"]) -> None:
+        """From now on, ask of each digit's transformers the one with the smallest loss."""
+        self.kept.copy_(losses.argmin(0))
 
     def forward(
         self, images: Float[Tensor, "batch channels h w"], digits: Integer[Tensor, "batch"] | None = None
@@ -110,6 +128,8 @@ class CoLocaliser(nn.Module):
         images: Float[Tensor, "batch channels h w"],
         digit: int,
         moved: Float[Tensor, "batch 2"] | None = None,
+        *,
+        start: int | None = None,
     ) -> tuple[Float[Tensor, "batch channels 28 28"], Float[Tensor, "batch 3"]]:
         """What one digit's transformer makes of images, and where it looked.
 
@@ -118,8 +138,10 @@ class CoLocaliser(nn.Module):
             digit: whose transformer looks.
             moved: ``(x, y)`` to move each crop by, normalised, as far as the image reaches; the gradient is as if it
                 reached further.
+            start: which of the digit's transformers; by default the one that is kept.
         """
-        transformer = cast(SpatialTransformer, self.transformers[digit])
+        start = int(self.kept[digit]) if start is None else start
+        transformer = cast(SpatialTransformer, self.transformers[start * self.classes + digit])
         theta = cast(Bounded, transformer.transform).bound(transformer.localise(images))
         if moved is not None:
             scale, shift = theta[:, :1], theta[:, 1:]

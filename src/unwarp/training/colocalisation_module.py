@@ -35,8 +35,11 @@ class ColocalisationModule(ClassificationModule):
     and after: the loss is averaged over a neighbourhood, so that a digit which the crop itself does not reach pulls at
     it too. Without that a crop stays on whatever ink it meets first.
 
-    Logs ``val_loss``, by which the best epoch is chosen, on the training images themselves and with w = 1; and
-    ``val_error``, the share of crops that do not overlap a digit's frame by half, which chooses nothing.
+    Where a digit has several transformers, each learns by itself, and the one with the smallest loss is kept, chosen
+    anew after every epoch. That loss is taken on the training images themselves, with w = 1.
+
+    Logs ``val_loss``, that loss of those that are kept, by which the best epoch is chosen; and ``val_error``, the share
+    of their crops that do not overlap a digit's frame by half, which chooses nothing.
 
     Args:
         model: to train; the embedding stays as it is.
@@ -51,6 +54,7 @@ class ColocalisationModule(ClassificationModule):
         self, model: CoLocaliser, plan: Callable[[nn.Module, int], Plan], *, about: Mapping[str, Any] | None = None
     ) -> None:
         super().__init__(model, plan, about=about)
+        self._sums = torch.zeros(3, model.starts, model.classes)  # of loss, misses and images
 
     @property
     def co_localiser(self) -> CoLocaliser:
@@ -59,32 +63,52 @@ class ColocalisationModule(ClassificationModule):
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:  # noqa: ANN401 - batches of another kind
         """The loss of one batch of pairs. Raises `TrainingError` where it is not finite."""
-        label, images, others, places, moves = batch
+        label, start, images, others, places, moves = batch
         done = self.global_step / max(1, int(self.trainer.estimated_stepping_batches))
         moves = _reach(done) * moves
-        loss = triplet_loss(self.co_localiser, label, images, others, places, weight=_rise(done), moves=moves)
+        model = self.co_localiser
+        loss = triplet_loss(model, label, images, others, places, weight=_rise(done), moves=moves, start=start)
         self.figures.add("train_loss", loss, weight=len(images))
         self.refuse_non_finite(loss)
         return loss
 
+    def on_validation_epoch_start(self) -> None:
+        """Begin to add up."""
+        self._sums = torch.zeros_like(self._sums, device=self.device)
+
     def validation_step(self, batch: Any, batch_idx: int) -> None:  # noqa: ANN401 - as above
-        """The loss and the misses of one batch of the set."""
+        """The loss and the misses of one batch of the set, of every start."""
         images, found = batch
-        self._count("val", images, found)
-        generator = torch.Generator().manual_seed(batch_idx)
-        losses = [self._fixed_loss(images[found[:, 0] == label], label, generator) for label in _labels(found)]
-        self.figures.add("val_loss", torch.stack(losses).mean(), weight=len(images))
+        for label in _labels(found):
+            own = found[:, 0] == label
+            self._look(images[own], found[own], label, seed=batch_idx)
+
+    def on_validation_epoch_end(self) -> None:
+        """Keep the best start of each digit, and log the means of these."""
+        sums = cast(Tensor, self.trainer.strategy.reduce(self._sums, reduce_op="sum"))
+        losses, misses, images = sums
+        self.co_localiser.keep(losses / images)
+        best = self.co_localiser.kept[None]
+        count = int(images[0].sum())
+        for name, values in (("val_loss", losses), ("val_error", 100 * misses)):
+            self.figures.add(name, values.gather(0, best).sum() / count, weight=count)
+        super().on_validation_epoch_end()
 
     def test_step(self, batch: Any, batch_idx: int) -> None:  # noqa: ANN401 - as above
         """The misses of one batch of the set."""
-        self._count("test", *batch)
+        self.figures.add("test_error", 100 * (~located(self.co_localiser, *batch)).float())
 
-    def _fixed_loss(self, images: Tensor, label: int, generator: torch.Generator) -> Tensor:
+    def _look(self, images: Tensor, found: Tensor, label: int, *, seed: int) -> None:
+        """Add up how each start does on images of one class, all on the same random crops."""
+        model = self.co_localiser
+        generator = torch.Generator().manual_seed(seed)
         places = (2 * torch.rand(2 * len(images), 2, generator=generator) - 1).to(images.device)
-        return triplet_loss(self.co_localiser, label, images, images.roll(1, 0), places, weight=1.0)
-
-    def _count(self, stage: str, images: Tensor, found: Tensor) -> None:
-        self.figures.add(f"{stage}_error", 100 * (~located(self.co_localiser, images, found)).float())
+        for start in range(model.starts):
+            loss = triplet_loss(model, label, images, images.roll(1, 0), places, weight=1.0, start=start)
+            theta = model.crop(images, label, start=start)[1]
+            misses = (overlap(theta, found[:, 1:], images.shape[-2:]) <= 0.5).sum()
+            count = torch.tensor(len(images), device=images.device)
+            self._sums[:, start, label] += torch.stack([loss * len(images), misses, count])
 
 
 def triplet_loss(
@@ -96,6 +120,7 @@ def triplet_loss(
     *,
     weight: float,
     moves: Float[Tensor, "both 2"] | None = None,
+    start: int | None = None,
 ) -> Tensor:
     """The hinge loss of pairs of images of one class, each against the other.
 
@@ -108,9 +133,10 @@ def triplet_loss(
             the image.
         weight: of the distance between the two images' crops.
         moves: of the crops of both, as in `CoLocaliser.crop`.
+        start: which of the class's transformers, likewise.
     """
     both = torch.cat([images, others])
-    crops, theta = model.crop(both, label, moves)
+    crops, theta = model.crop(both, label, moves, start=start)
     scale = theta[:, :1].detach()
     elsewhere = torch.cat([scale, (1 - scale) * places], dim=1)
     with torch.no_grad():
