@@ -52,8 +52,8 @@ def test_rows_are_those_of_the_records(experiment, row):
         assert row["the classifier sees"] == f"{side} × {side}"
     if "digits bent by" in row:
         assert data.get("bend", 0) == float(row["digits bent by"])
-    if "filters" in row:
-        assert model["width"] == int(row["filters"])
+    if (units := row.get("filters") or row.get("units")) is not None:
+        assert model["width"] == int(units)
     if "localiser" in row:
         assert training["localiser_lr_scale"] == float(row["localiser"])
         assert training["regression_lr_scale"] == float(row["regression"])
