@@ -106,7 +106,7 @@ def build_module(
             raise OptionError(
                 f"training: expected no penalties for a co-localiser, got {', '.join(penalties)}. Leave them at 0."
             )
-        return ColocalisationModule(model, plan, about=about)
+        return ColocalisationModule(model, plan, channels_last=precision.channels_last, about=about)
     if isinstance(model, LineReader):
         return ReadingModule(model, plan, channels_last=precision.channels_last, penalties=penalties, about=about)
     return ClassificationModule(

@@ -44,6 +44,7 @@ class ColocalisationModule(ClassificationModule):
     Args:
         model: to train; the embedding stays as it is.
         plan: gives the optimiser and schedule.
+        channels_last: lay filters out with the channels innermost; images have one channel.
         about: plain values to write into each checkpoint.
     """
 
@@ -51,9 +52,14 @@ class ColocalisationModule(ClassificationModule):
     trains_by_parts = True  # a batch is of one digit, and trains that digit's transformer
 
     def __init__(
-        self, model: CoLocaliser, plan: Callable[[nn.Module, int], Plan], *, about: Mapping[str, Any] | None = None
+        self,
+        model: CoLocaliser,
+        plan: Callable[[nn.Module, int], Plan],
+        *,
+        channels_last: bool = False,
+        about: Mapping[str, Any] | None = None,
     ) -> None:
-        super().__init__(model, plan, about=about)
+        super().__init__(model, plan, channels_last=channels_last, about=about)
         self._sums = torch.zeros(3, model.starts, model.classes)  # of loss, misses and images
 
     @property
