@@ -10,9 +10,10 @@ from unwarp.training.colocalisation_module import (
     ColocalisationModule,
     _reach,
     _rise,
+    crop_pairs,
+    hinge,
     located,
     overlap,
-    triplet_loss,
 )
 from unwarp.training.epoch_figures import EpochFigures
 
@@ -23,6 +24,16 @@ SIZE = (84, 84)
 def model():
     torch.manual_seed(0)
     return CoLocaliser(SIZE, classes=2, width=8)
+
+
+def two_starts(size, columns, rows):
+    """For one digit: crops 28 pixels wide, each always in one place."""
+    torch.manual_seed(0)
+    network = CoLocaliser(size, classes=1, width=8, starts=2)
+    with torch.no_grad():
+        for transformer, column, row in zip(network.transformers, columns, rows, strict=True):
+            transformer.regression.bias.copy_(torch.tensor([-50.0, column, row]))
+    return network
 
 
 def theta_of(row, column, side=28):
@@ -67,11 +78,11 @@ def test_loss_is_the_hinge_of_the_paper(model):
     apart = (seen[0] - seen[1]).square().sum(1)
     for weight in (0.0, 0.5, 1.0):
         expected = sum((weight * apart - each + 1).clamp(min=0).mean() for each in off) / 2
-        torch.testing.assert_close(triplet_loss(model, 0, *pair, places, weight=weight), expected)
+        torch.testing.assert_close(hinge(crop_pairs(model, 0, torch.cat(pair), places), weight=weight), expected)
 
 
 def test_embedding_is_not_trained(model):
-    triplet_loss(model, 0, torch.rand(4, 1, *SIZE), torch.rand(4, 1, *SIZE), torch.zeros(8, 2), weight=1.0).backward()
+    hinge(crop_pairs(model, 0, torch.rand(8, 1, *SIZE), torch.zeros(8, 2)), weight=1.0).backward()
     assert all(parameter.grad is None for parameter in model.embedding.parameters())
 
 
@@ -147,46 +158,48 @@ def test_an_embedding_needs_two_digits_to_compare(model):
         model.embedding.calibrate(torch.rand(1, 1, 28, 28))
 
 
-def test_the_start_with_the_smallest_loss_is_asked():
-    torch.manual_seed(0)
-    network = CoLocaliser(SIZE, classes=2, width=8, starts=3)
+def test_of_each_image_the_crop_nearest_to_what_is_common_counts():
+    """A blob at the left or at the right, and a start that looks at each side."""
+    network = two_starts(SIZE, (-5.0, 5.0), (0.0, 0.0))
+    images = torch.zeros(3, 1, *SIZE)
+    blob = torch.rand(28, 28)
+    images[0, :, 28:56, :28] = images[1, :, 28:56, 56:] = images[2, :, 28:56, :28] = blob
     with torch.no_grad():
-        for number, transformer in enumerate(network.transformers):
-            transformer.regression.bias[1] = number / 10
-    network.keep(torch.tensor([[3.0, 1.0], [1.0, 2.0], [2.0, 3.0]]))
-    theta = network(torch.rand(4, 1, *SIZE), torch.tensor([0, 1, 0, 1]))
-    assert theta[:, 1].argsort(stable=True).tolist() == [1, 3, 0, 2]  # transformers 1 and 2 of 6, moved by 0.1 and 0.2
-    assert torch.equal(network.kept, torch.tensor([1, 0]))
-    again = CoLocaliser(SIZE, classes=2, width=8, starts=3)
+        network.remember(network.embedding(blob[None, None]))
+    assert network(images)[:, 1].sign().tolist() == [-1, 1, -1]
+    again = two_starts(SIZE, (-5.0, 5.0), (0.0, 0.0))
     again.load_state_dict(network.state_dict())
-    assert torch.equal(again.kept, network.kept)
+    assert torch.equal(again(images), network(images))
 
 
 def test_weights_of_one_start_need_no_choice(model):
-    assert "kept" not in model.state_dict()
+    assert "common" not in model.state_dict()
     assert len(model.transformers) == 2
 
 
 @pytest.mark.filterwarnings("ignore:.*does not have many workers", "ignore:.*LeafSpec.*is deprecated:FutureWarning")
-def test_validation_keeps_the_best_start_and_logs_it():
-    """Two starts, of which the second looks at what the images have in common and the first where they are empty."""
-    torch.manual_seed(0)
-    network = CoLocaliser(SIZE, classes=1, width=8, starts=2)
-    images = torch.zeros(6, 1, *SIZE)
-    images[..., 50:78, 50:78] = torch.rand(28, 28)
-    found = torch.tensor([[0, 50, 50]]).expand(6, 3)
-    with torch.no_grad():
-        for transformer, shift in zip(network.transformers, (-5.0, 2.3), strict=True):
-            transformer.regression.bias.copy_(torch.tensor([-50.0, shift, shift]))
+def test_validation_takes_the_best_starts_crops_for_what_is_common():
+    """Two starts, of which the second looks at what most images have in common and the first where they are empty.
+
+    In the last image it is the other way round, and the first start's crop counts.
+    """
+    network = two_starts(SIZE, (-5.0, 2.3), (-5.0, 2.3))
+    images = torch.zeros(7, 1, *SIZE)
+    blob = torch.rand(28, 28)
+    images[:6, :, 50:78, 50:78] = blob
+    images[6, :, :28, :28] = blob
+    found = torch.tensor([[0, 50, 50]]).repeat(7, 1)
+    found[6, 1:] = 0
     module = ColocalisationModule(network, plan=lambda *_: None)
     module.figures = EpochFigures()
     trainer = Trainer(logger=False, enable_checkpointing=False, enable_progress_bar=False, accelerator="cpu")
     (logged,) = trainer.validate(module, DataLoader([(images, found)], batch_size=None), verbose=False)
-    places = 2 * torch.rand(12, 2, generator=torch.Generator().manual_seed(0)) - 1
-    losses = [
-        triplet_loss(network, 0, images, images.roll(1, 0), places, weight=1.0, start=start).item() for start in (0, 1)
-    ]
+    places = 2 * torch.rand(14, 2, generator=torch.Generator().manual_seed(0)) - 1
+    both = torch.cat([images, images.roll(1, 0)])
+    starts = [crop_pairs(network, 0, both, places, start=start) for start in (0, 1)]
+    losses = [hinge(crops, weight=1.0).item() for crops in starts]
     assert losses[1] < losses[0]
-    assert network.kept.tolist() == [1]
-    assert logged["val_loss"] == pytest.approx(losses[1], rel=1e-5)
+    torch.testing.assert_close(network.common[0], starts[1].seen[:7].mean(0))
+    assert network(images)[:, 1].sign().tolist() == [1, 1, 1, 1, 1, 1, -1]
+    assert logged["val_loss"] < losses[1]
     assert logged["val_error"] == 0

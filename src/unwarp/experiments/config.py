@@ -95,7 +95,7 @@ class ModelConfig:
         output: side of the square that the transformer of an st-fcn or st-cnn samples, in pixels; 0 takes the
             images' size.
         answers: how many a network that reads sequences gives.
-        starts: transformers a digit of a co-localiser; the one with the smallest loss is kept.
+        starts: transformers a digit of a co-localiser; of each image the crop counts that is most like the others.
     """
 
     network: Network

@@ -55,7 +55,7 @@ class Embedding(nn.Module):
     def forward(self, images: Float[Tensor, "batch channels h w"]) -> Float[Tensor, "batch features"]:
         """The second pooling and the logits, scaled."""
         layers = self._layers(images)
-        return torch.cat([scale * layer for scale, layer in zip(self.scales, layers, strict=True)], dim=1)
+        return torch.cat([scale * layer.float() for scale, layer in zip(self.scales, layers, strict=True)], dim=1)
 
     def _layers(self, images: Tensor) -> tuple[Tensor, Tensor]:
         convolved = self.network.layers[:6](images)
@@ -74,8 +74,8 @@ class CoLocaliser(nn.Module):
         classes: how many digits there are.
         width: filters of the embedding's convolutions.
         filters: of the localisers' convolution; the paper has 8.
-        starts: transformers a digit, each with initial weights of its own; `keep` says which one is asked, at first
-            the first.
+        starts: transformers a digit, each with initial weights of its own. All of them look at an image, and what
+            counts is the crop whose embedding is nearest to ``common``, which `remember` sets.
 
     Examples:
         >>> network = CoLocaliser((84, 84), width=8)
@@ -83,7 +83,8 @@ class CoLocaliser(nn.Module):
         torch.Size([4, 3])
     """
 
-    kept: Tensor
+    common: Tensor
+    """What the crops of each digit have in common: their mean embedding, ``(classes, features)``; zeros at first."""
 
     def __init__(
         self,
@@ -100,11 +101,17 @@ class CoLocaliser(nn.Module):
         self.starts = starts
         self.embedding = Embedding(CNN((CROP, CROP), channels=channels, classes=classes, width=width))
         self.transformers = nn.ModuleList(_transformer(size, channels, filters) for _ in range(starts * classes))
-        self.register_buffer("kept", torch.zeros(classes, dtype=torch.long), persistent=starts > 1)
+        with torch.no_grad():
+            features = self.embedding(torch.zeros(1, channels, CROP, CROP)).shape[1]
+        self.register_buffer("common", torch.zeros(classes, features), persistent=starts > 1)
 
-    def keep(self, losses: Float[Tensor, "starts classes"]) -> None:
-        """From now on, ask of each digit's transformers the one with the smallest loss."""
-        self.kept.copy_(losses.argmin(0))
+    def remember(self, common: Float[Tensor, "classes features"]) -> None:
+        """From now on, ask of each digit's transformers the one whose crop is nearest to this embedding."""
+        self.common.copy_(common)
+
+    def nearest(self, seen: Float[Tensor, "starts batch features"], digit: int) -> Integer[Tensor, "batch"]:
+        """Which start's crop of each image is the one that counts, by the embeddings of all of them."""
+        return (seen - self.common[digit]).square().sum(2).argmin(0)
 
     def forward(
         self, images: Float[Tensor, "batch channels h w"], digits: Integer[Tensor, "batch"] | None = None
@@ -120,8 +127,16 @@ class CoLocaliser(nn.Module):
         theta = images.new_empty(len(images), 3)
         for digit in cast(list[int], digits.unique().tolist()):
             own = digits == digit
-            theta[own] = self.crop(images[own], digit)[1].to(theta.dtype)
+            theta[own] = self._look(images[own], digit).to(theta.dtype)
         return theta
+
+    def _look(self, images: Tensor, digit: int) -> Tensor:
+        """Theta of the crop that counts."""
+        if self.starts == 1:
+            return self.crop(images, digit)[1]
+        crops, theta = zip(*(self.crop(images, digit, start=start) for start in range(self.starts)), strict=True)
+        chosen = self.nearest(torch.stack([self.embedding(crop) for crop in crops]), digit)
+        return torch.stack(theta)[chosen, torch.arange(len(images), device=images.device)]
 
     def crop(
         self,
@@ -129,7 +144,7 @@ class CoLocaliser(nn.Module):
         digit: int,
         moved: Float[Tensor, "batch 2"] | None = None,
         *,
-        start: int | None = None,
+        start: int = 0,
     ) -> tuple[Float[Tensor, "batch channels 28 28"], Float[Tensor, "batch 3"]]:
         """What one digit's transformer makes of images, and where it looked.
 
@@ -138,9 +153,8 @@ class CoLocaliser(nn.Module):
             digit: whose transformer looks.
             moved: ``(x, y)`` to move each crop by, normalised, as far as the image reaches; the gradient is as if it
                 reached further.
-            start: which of the digit's transformers; by default the one that is kept.
+            start: which of the digit's transformers.
         """
-        start = int(self.kept[digit]) if start is None else start
         transformer = cast(SpatialTransformer, self.transformers[start * self.classes + digit])
         theta = cast(Bounded, transformer.transform).bound(transformer.localise(images))
         if moved is not None:

@@ -1,7 +1,7 @@
 """Training by agreement: crops of images of one class should look alike, and unlike the rest of their image."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -35,11 +35,12 @@ class ColocalisationModule(ClassificationModule):
     and after: the loss is averaged over a neighbourhood, so that a digit which the crop itself does not reach pulls at
     it too. Without that a crop stays on whatever ink it meets first.
 
-    Where a digit has several transformers, each learns by itself, and the one with the smallest loss is kept, chosen
-    anew after every epoch. That loss is taken on the training images themselves, with w = 1.
+    Where a digit has several transformers, each learns by itself. After every epoch the one with the smallest loss,
+    taken on the training images themselves with w = 1, says what the digit's images have in common, its crops' mean
+    embedding; of each image the crop that is nearest to that counts, whose ever it is.
 
-    Logs ``val_loss``, that loss of those that are kept, by which the best epoch is chosen; and ``val_error``, the share
-    of their crops that do not overlap a digit's frame by half, which chooses nothing.
+    Logs ``val_loss``, that loss of the crops that count, by which the best epoch is chosen; and ``val_error``, the
+    share of them that do not overlap a digit's frame by half, which chooses nothing.
 
     Args:
         model: to train; the embedding stays as it is.
@@ -60,7 +61,7 @@ class ColocalisationModule(ClassificationModule):
         about: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(model, plan, channels_last=channels_last, about=about)
-        self._sums = torch.zeros(3, model.starts, model.classes)  # of loss, misses and images
+        self._looks: list[_Looks] = []
 
     @property
     def co_localiser(self) -> CoLocaliser:
@@ -73,31 +74,45 @@ class ColocalisationModule(ClassificationModule):
         done = self.global_step / max(1, int(self.trainer.estimated_stepping_batches))
         moves = _reach(done) * moves
         model = self.co_localiser
-        loss = triplet_loss(model, label, images, others, places, weight=_rise(done), moves=moves, start=start)
+        crops = crop_pairs(model, label, torch.cat([images, others]), places, moves=moves, start=start)
+        loss = hinge(crops, weight=_rise(done))
         self.figures.add("train_loss", loss, weight=len(images))
         self.refuse_non_finite(loss)
         return loss
 
     def on_validation_epoch_start(self) -> None:
-        """Begin to add up."""
-        self._sums = torch.zeros_like(self._sums, device=self.device)
+        """Forget what an interrupted epoch has left."""
+        self._looks = []
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:  # noqa: ANN401 - as above
-        """The loss and the misses of one batch of the set, of every start."""
+        """What every start sees in one batch of the set."""
         images, found = batch
-        for label in _labels(found):
+        for label in cast(list[int], found[:, 0].unique().tolist()):
             own = found[:, 0] == label
             self._look(images[own], found[own], label, seed=batch_idx)
 
     def on_validation_epoch_end(self) -> None:
-        """Keep the best start of each digit, and log the means of these."""
-        sums = cast(Tensor, self.trainer.strategy.reduce(self._sums, reduce_op="sum"))
-        losses, misses, images = sums
-        self.co_localiser.keep(losses / images)
-        best = self.co_localiser.kept[None]
-        count = int(images[0].sum())
-        for name, values in (("val_loss", losses), ("val_error", 100 * misses)):
-            self.figures.add(name, values.gather(0, best).sum() / count, weight=count)
+        """Remember what the crops of each digit's best start have in common, and log how the nearest to that do."""
+        model = self.co_localiser
+        features = model.common.shape[1]
+        sums = torch.zeros(model.starts, model.classes, 2 + features, device=self.device)  # images, loss, embedding
+        for looks in self._looks:
+            count = len(looks.corners)
+            for start, crops in enumerate(looks.crops):
+                loss = count * hinge(crops, weight=1.0)[None]
+                sums[start, looks.label] += torch.cat([loss.new_tensor([count]), loss, crops.seen[:count].sum(0)])
+        sums = cast(Tensor, self.trainer.strategy.reduce(sums, reduce_op="sum"))  # over the processes
+        means = sums[..., 1:] / sums[..., :1]
+        best = means[..., 0].argmin(0)
+        model.remember(means[best, torch.arange(model.classes, device=best.device), 1:])
+        for looks in self._looks:
+            count = len(looks.corners)
+            crops = _chosen(looks.crops, model.nearest(torch.stack([each.seen for each in looks.crops]), looks.label))
+            self.figures.add("val_loss", hinge(crops, weight=1.0), weight=count)
+            self.figures.add(
+                "val_error", 100 * (overlap(crops.theta[:count], looks.corners, looks.size) <= 0.5).float()
+            )
+        self._looks = []
         super().on_validation_epoch_end()
 
     def test_step(self, batch: Any, batch_idx: int) -> None:  # noqa: ANN401 - as above
@@ -105,52 +120,74 @@ class ColocalisationModule(ClassificationModule):
         self.figures.add("test_error", 100 * (~located(self.co_localiser, *batch)).float())
 
     def _look(self, images: Tensor, found: Tensor, label: int, *, seed: int) -> None:
-        """Add up how each start does on images of one class, all on the same random crops."""
+        """Keep what each start sees in images of one class, all beside the same random crops."""
         model = self.co_localiser
         generator = torch.Generator().manual_seed(seed)
         places = (2 * torch.rand(2 * len(images), 2, generator=generator) - 1).to(images.device)
-        for start in range(model.starts):
-            loss = triplet_loss(model, label, images, images.roll(1, 0), places, weight=1.0, start=start)
-            theta = model.crop(images, label, start=start)[1]
-            misses = (overlap(theta, found[:, 1:], images.shape[-2:]) <= 0.5).sum()
-            count = torch.tensor(len(images), device=images.device)
-            self._sums[:, start, label] += torch.stack([loss * len(images), misses, count])
+        both = torch.cat([images, images.roll(1, 0)])
+        crops = [crop_pairs(model, label, both, places, start=start) for start in range(model.starts)]
+        self._looks.append(_Looks(label, found[:, 1:], tuple(images.shape[-2:]), crops))
 
 
-def triplet_loss(
+class Crops(NamedTuple):
+    """What one transformer shows of pairs of images: first of all I_n, then of all I_m."""
+
+    theta: Float[Tensor, "both 3"]
+    """Where it looked."""
+    seen: Float[Tensor, "both features"]
+    """The embedding of its crops."""
+    random: Float[Tensor, "both features"]
+    """That of random crops of the same scales."""
+
+
+class _Looks(NamedTuple):
+    """What every start sees in the images of one class in a batch."""
+
+    label: int
+    corners: Tensor
+    size: tuple[int, ...]
+    crops: Sequence[Crops]
+
+
+def crop_pairs(
     model: CoLocaliser,
     label: int,
-    images: Float[Tensor, "batch channels h w"],
-    others: Float[Tensor, "batch channels h w"],
+    both: Float[Tensor, "both channels h w"],
     places: Float[Tensor, "both 2"],
     *,
-    weight: float,
     moves: Float[Tensor, "both 2"] | None = None,
-    start: int | None = None,
-) -> Tensor:
-    """The hinge loss of pairs of images of one class, each against the other.
+    start: int = 0,
+) -> Crops:
+    """Crop pairs of images of one class, and embed the crops.
 
     Args:
         model: whose transformer for ``label`` crops the images.
         label: the class.
-        images: I_n.
-        others: I_m.
-        places: of the random crops of the images and then of the others, -1..1 between the ends that keep a crop in
-            the image.
-        weight: of the distance between the two images' crops.
-        moves: of the crops of both, as in `CoLocaliser.crop`.
+        both: all I_n, then all I_m.
+        places: of the random crops, -1..1 between the ends that keep a crop in the image.
+        moves: of the crops, as in `CoLocaliser.crop`.
         start: which of the class's transformers, likewise.
     """
-    both = torch.cat([images, others])
     crops, theta = model.crop(both, label, moves, start=start)
     scale = theta[:, :1].detach()
     elsewhere = torch.cat([scale, (1 - scale) * places], dim=1)
     with torch.no_grad():
         random = model.embedding(unwarp.warp(both, elsewhere, "attention", (CROP, CROP)))
-    seen = model.embedding(crops)
-    apart = (seen[: len(images)] - seen[len(images) :]).square().sum(1).repeat(2)
-    off = (seen - random).square().sum(1)
+    return Crops(theta, model.embedding(crops), random)
+
+
+def hinge(crops: Crops, *, weight: float) -> Shaped[Tensor, ""]:
+    """The triplet hinge loss, each image of a pair against the other, with a weight on the distance of the two."""
+    first, second = crops.seen.chunk(2)
+    apart = (first - second).square().sum(1).repeat(2)
+    off = (crops.seen - crops.random).square().sum(1)
     return (weight * apart - off + MARGIN).relu().mean()
+
+
+def _chosen(starts: Sequence[Crops], which: Tensor) -> Crops:
+    """Of each image one start's crop."""
+    rows = torch.arange(len(which), device=which.device)
+    return Crops(*(torch.stack(each)[which, rows] for each in zip(*starts, strict=True)))
 
 
 def located(
@@ -193,7 +230,3 @@ def _rise(done: float) -> float:
 def _reach(done: float) -> float:
     """How far crops are moved."""
     return _FARTHEST * max(0.0, min(done / _FARTHEST_AT, (_STILL_FROM - done) / (_STILL_FROM - _FARTHEST_AT)))
-
-
-def _labels(found: Tensor) -> list[int]:
-    return cast(list[int], found[:, 0].unique().tolist())
