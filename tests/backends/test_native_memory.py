@@ -1,5 +1,6 @@
 """What the C++ ops ask of the system for their results."""
 
+import mmap
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,8 @@ def flags(address: int) -> list[str]:
 @pytest.mark.skipif(not PAGES.exists(), reason="huge pages on demand are Linux's")
 def test_large_results_ask_for_huge_pages():
     """The output and the image's gradient; the image itself is left as it is."""
-    image = torch.rand(3, 4, 1024, 1024, requires_grad=True)  # 48 MiB: a mapping of its own
+    own = mmap.mmap(-1, 3 * 4 * 1024 * 1024 * 4)  # the heap may give memory that a result of an earlier test has had
+    image = torch.frombuffer(own, dtype=torch.float32).view(3, 4, 1024, 1024).uniform_().requires_grad_()
     theta = torch.tensor([[1.0, 0.1, 0.0], [0.0, 1.0, 0.1]]).repeat(3, 1, 1)
     large = unwarp.warp(image, theta, "affine")
     large.backward(torch.ones(()).expand_as(large))

@@ -15,6 +15,15 @@ def test_round_trip(tmp_path):
     assert [file.name for file in path.parent.iterdir()] == ["record.json"]
 
 
+def test_each_epoch_has_a_line(tmp_path):
+    epochs = [{"epoch": 1, "val_error": 2.5}, {"epoch": 2, "val_error": 2.0}]
+    path = write_record(dataclasses.replace(RECORD, history=epochs), tmp_path / "record.json")
+    lines = [line.strip().removesuffix(",") for line in path.read_text().splitlines()]
+    assert [json.loads(line) for line in lines if line.startswith('{"')] == epochs
+    assert read_record(path).history == epochs
+    assert read_record(write_record(dataclasses.replace(RECORD, history=[]), path)).history == []
+
+
 def test_file_tells_experiment_label_and_seed():
     assert RECORD.file == Path("mnist-rts/cnn/standard-seed3.json")
 

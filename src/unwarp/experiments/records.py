@@ -80,8 +80,11 @@ class Record:
 
 
 def write_record(record: Record, path: Path) -> Path:
-    """Write a record, whole or not at all: a run that is killed leaves no half file."""
-    return write_whole(path, (json.dumps(asdict(record), indent=1) + "\n").encode())
+    """Write a record, whole or not at all: a run that is killed leaves no half file. Each epoch has a line."""
+    values = asdict(record)
+    epochs = ",\n".join(f"  {json.dumps(row)}" for row in values.pop("history"))
+    head = json.dumps(values, indent=1).removesuffix("\n}")
+    return write_whole(path, f'{head},\n "history": [\n{epochs}\n ]\n}}\n'.encode())
 
 
 def read_record(path: Path) -> Record:
