@@ -12,7 +12,7 @@ from unwarp.experiments.build import build_model
 from unwarp.experiments.catalog import BUDGETS, CATALOG, named
 from unwarp.experiments.config import ExperimentConfig
 from unwarp.experiments.experiment import choose
-from unwarp.experiments.published import published_error
+from unwarp.experiments.published import published_error, published_text
 from unwarp.models.co_localiser import CoLocaliser
 from unwarp.training.colocalisation_module import crop_pairs, hinge
 from unwarp.training.reading_module import ctc
@@ -78,6 +78,8 @@ def test_published_figures_of_the_paper():
     assert published_error("mnist-rts/st-cnn-affine") == 0.5
     assert published_error("mnist-tc/fcn") == 13.2
     assert published_error("mnist-tc/st-cnn-tps") is None
+    assert published_error("mnist-tc84/co-localiser") == (6.0, 25.0)  # by digit, without a mean
+    assert published_text(published_error("mnist-tc84/co-localiser")) == "6.0 to 25.0"
 
 
 @pytest.mark.parametrize("budget", BUDGETS)
@@ -94,8 +96,15 @@ def test_papers_budget():
 
 
 @pytest.mark.parametrize("name", CATALOG)
-def test_papers_digits_are_not_bent(name):
-    assert choose(name, budget="paper").config.data.bend == 0
+def test_the_paper_has_no_aids_of_ours(name):
+    config = choose(name, budget="paper").config
+    assert config.data.bend == config.training.outside_penalty == 0
+
+
+@pytest.mark.parametrize("name", CATALOG)
+def test_quick_is_shorter_than_standard(name):
+    quick, standard = (choose(name, budget=budget).config.training for budget in ("quick", "standard"))
+    assert quick.epochs < standard.epochs
 
 
 def test_unknown_budget_is_refused():

@@ -53,6 +53,14 @@ def test_the_published_error_stands_in_its_model_s_row():
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["published"]
 
 
+def test_a_published_range_has_a_mark_at_each_end():
+    ax = viz.error_bars({"CNN": [4.1], "ST-CNN": [2.0]}, published={"CNN": 0.5, "ST-CNN": (1.0, 3.0)})
+    assert ax.lines[-1].get_xydata().tolist() == [[0.5, 0.0], [1.0, 1.0], [3.0, 1.0]]
+    assert [text.xy[0] for text in ax.texts] == [4.1, 3.0]
+    (lines,) = ax.collections
+    assert lines.get_segments()[1].tolist() == [[1.0, 1.0], [3.0, 1.0]]
+
+
 def test_figures_stand_to_the_right_of_bars_and_of_published_errors():
     ax = viz.error_bars({"CNN": [4.1], "ST-CNN": [2.0]}, published={"CNN": 0.5, "ST-CNN": 2.4})
     assert [text.xy[0] for text in ax.texts] == [4.1, 2.4]

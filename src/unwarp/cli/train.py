@@ -110,13 +110,13 @@ def train(
 
 def _summary(finished: "Finished") -> Table:
     from unwarp.experiments.catalog import BUDGETS
-    from unwarp.experiments.published import published_error
+    from unwarp.experiments.published import published_error, published_text
 
     record, published = finished.record, published_error(finished.record.name)
     table = Table(show_header=False)
     table.add_row("test error", f"{record.test_error:.2f} %")
     if published is not None and record.label in BUDGETS:
-        table.add_row("published", f"{published:.1f} %")
+        table.add_row("published", f"{published_text(published)} %")
     table.add_row("validation error", f"{record.validation_error:.2f} %")
     table.add_row("parameters", f"{record.parameters:,}")
     table.add_row("training time", f"{record.seconds:.0f} s for {len(record.history)} epochs")

@@ -101,6 +101,7 @@ BUDGETS: dict[str, dict[str, Any]] = {
         "training.clip": 0.0,
         "training.localiser_lr_scale": 1.0,
         "training.regression_lr_scale": 1.0,
+        "training.outside_penalty": 0.0,
     },
 }
 """How long to train -> the settings this changes; ``paper`` is the schedule of appendix A.4.

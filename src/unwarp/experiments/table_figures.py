@@ -9,7 +9,7 @@ from typing import Any
 
 from unwarp.experiments.cells import records_of
 from unwarp.experiments.experiment import choose
-from unwarp.experiments.published import published_error
+from unwarp.experiments.published import Published, published_error
 from unwarp.experiments.records import Record
 from unwarp.experiments.summary import Summary, summarise
 from unwarp.experiments.tables import TableLayout
@@ -36,7 +36,7 @@ class TableCell:
     row: str
     column: str
     experiment: str
-    published: float | None
+    published: Published | None
     ours: Summary | None
     runs: list[float]
     records: list[str]
@@ -85,8 +85,10 @@ def _cell(layout: TableLayout, row: str, column: str, records: Sequence[Record],
     )
 
 
-def _shown(layout: TableLayout, error: float | None) -> float | None:
-    return 100 - error if layout.larger_is_better and error is not None else error
+def _shown(layout: TableLayout, error: Published | None) -> Published | None:
+    if not layout.larger_is_better or error is None:
+        return error
+    return (100 - error[1], 100 - error[0]) if isinstance(error, tuple) else 100 - error
 
 
 def _averages(figures: Sequence[Mapping[str, float]]) -> dict[str, float]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from unwarp.errors import DataError
+from unwarp.experiments.published import published_text
 from unwarp.experiments.table_figures import TableCell
 from unwarp.experiments.tables import TableLayout
 
@@ -40,7 +41,7 @@ def overview_rows(layout: TableLayout, cells: Sequence[TableCell]) -> list[tuple
 
 def detail_rows(cells: Sequence[TableCell]) -> list[tuple[str, ...]]:
     """One row of texts a cell, below `DETAILS`."""
-    return [(cell.experiment, _number(cell.published, 1), *_ours(cell)) for cell in cells]
+    return [(cell.experiment, published_text(cell.published), *_ours(cell)) for cell in cells]
 
 
 def section(page: str, name: str) -> str:
@@ -84,7 +85,7 @@ def _besides(layout: TableLayout, cells: Sequence[TableCell]) -> list[str]:
 
 def _short(cell: TableCell) -> str:
     ours = _NONE if cell.ours is None else f"{cell.ours.mean:.2f}"
-    return f"{ours} ({_number(cell.published, 1)})"
+    return f"{ours} ({published_text(cell.published)})"
 
 
 def _ours(cell: TableCell) -> tuple[str, str, str, str]:

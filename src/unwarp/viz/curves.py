@@ -63,7 +63,7 @@ def error_bars(
     errors: Mapping[str, Sequence[float]],
     *,
     intervals: Mapping[str, tuple[float, float]] | None = None,
-    published: Mapping[str, float] | None = None,
+    published: Mapping[str, float | tuple[float, float]] | None = None,
     xlabel: str = "test error (%)",
     models: Sequence[str] | None = None,
     ax: "Axes | None" = None,
@@ -73,7 +73,7 @@ def error_bars(
     Args:
         errors: name of a model -> the error of each of its runs, in percent.
         intervals: lower and upper end of each model's whisker, such as a 95 % interval; a model may have none.
-        published: errors to compare with, drawn as a diamond; a model may have none.
+        published: errors to compare with, drawn as a diamond, or as one at each end of a range; a model may have none.
         xlabel: what the bars show, with its unit.
         models: every model of a figure of several panels, so that each keeps its colour. Default: those of ``errors``.
         ax: where to draw. Default: new axes.
@@ -90,7 +90,8 @@ def error_bars(
         raise OptionError(f"models: expected every model of errors, got none of {unknown}. Add them.")
     ax = plain_axes(ax, 6.4, 0.9 + 0.5 * len(errors))
     ends: Mapping[str, tuple[float, float]] = {} if intervals is None else intervals
-    known = {row: published[name] for row, name in enumerate(errors) if published and name in published}
+    figures = {row: published[name] for row, name in enumerate(errors) if published and name in published}
+    known = {row: each if isinstance(each, tuple) else (each,) for row, each in figures.items()}
     for row, (name, runs) in enumerate(errors.items()):
         if not runs:
             raise ShapeError(f"errors[{name!r}]: expected the error of at least one run, got none.")
@@ -100,9 +101,13 @@ def error_bars(
                 f"intervals[{name!r}]: expected ends on both sides of the mean {mean:.4g}, got {low_high}. "
                 "Give the lower end first."
             )
-        _draw_bar(ax, row, places[name], mean, low_high, beyond=known.get(row, 0.0))
+        _draw_bar(ax, row, places[name], mean, low_high, beyond=max(known.get(row, (0.0,))))
     if known:
-        ax.plot(list(known.values()), list(known), "D", color="white", markeredgecolor=INK, zorder=4, label="published")
+        ax.hlines(
+            list(known), [min(each) for each in known.values()], [max(each) for each in known.values()], INK, lw=1
+        )
+        marks = [(figure, row) for row, each in known.items() for figure in each]
+        ax.plot(*zip(*marks, strict=True), "D", color="white", markeredgecolor=INK, zorder=4, label="published")
         ax.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0, handletextpad=0.2)
     ax.set_yticks(range(len(errors)), [plain(name) for name in errors])
     ax.invert_yaxis()
