@@ -58,7 +58,7 @@ def mean_error(experiment: str) -> float | None:
 @pytest.mark.parametrize("readme", READMES)
 def test_other_experiments_are_those_of_the_records(readme):
     text = (ROOT / readme).read_text(encoding="utf-8")
-    ours = re.findall(r"^\| \[[^|]*\]\(docs/reproduction-more[^|]*\|[^|]*\| ([\d. /]+) \|", text, re.MULTILINE)
+    ours = re.findall(r"^\| \[[^|]*\]\(docs/reproduction.md#[^|]*\|[^|]*\| ([\d. /]+) \|", text, re.MULTILINE)
     addition = [smallest_error("addition", network) for network in ("fcn", "cnn", "st-fcn", "2xst-fcn")]
     found = [f"{100 - mean_error(f'mnist-{task}/co-localiser'):.1f}" for task in ("t84", "tc84")]
     volumes = [f"{mean_error(f'mnist-3d/{network}'):.2f}" for network in ("cnn", "st-cnn-affine")]

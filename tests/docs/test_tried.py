@@ -8,22 +8,23 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = {
-    "reproduction.md": ("mnist-tc/st-fcn-affine", "mnist-rts/st-cnn-affine"),
-    "reproduction-more.md": ("mnist-addition/st-fcn-tps",),
+TABLES = {
+    "ST-FCN on TC": "mnist-tc/st-fcn-affine",
+    "ST-CNN on RTS": "mnist-rts/st-cnn-affine",
+    "ST-FCN with a thin-plate spline on MNIST addition": "mnist-addition/st-fcn-tps",
 }
-"""Page -> whose tables its section has, in order."""
+"""Section of the page -> the experiment of its table."""
 RECIPES = {"AdamW": "modern", "Muon": "muon"}
 
 
 def tables() -> dict[str, list[dict[str, str]]]:
     """Experiment -> the rows of its table, by the names of their columns."""
+    text = (ROOT / "docs" / "reproduction-trials.md").read_text(encoding="utf-8")
     found = {}
-    for page, experiments in PAGES.items():
-        text = (ROOT / "docs" / page).read_text(encoding="utf-8")
-        section = re.split(r"\n##+ ", text.split("### What was tried\n")[1])[0]
-        blocks = re.findall(r"(?:^\|.*\n)+", section, re.MULTILINE)
-        found.update({name: _rows(block) for name, block in zip(experiments, blocks, strict=True)})
+    for section in text.split("\n## ")[1:]:
+        (block,) = re.findall(r"(?:^\|.*\n)+", section, re.MULTILINE)
+        found[TABLES[section.partition("\n")[0]]] = _rows(block)
+    assert set(found) == set(TABLES.values())
     return found
 
 
