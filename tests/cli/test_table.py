@@ -182,7 +182,16 @@ def test_check_finds_a_table_that_the_records_do_not_give(standing):
     record.write_text(json.dumps({**values, "test_error": values["test_error"] / 2}))
     checked = standing()
     assert checked.code == 1
-    assert checked.out.count("WRONG: ") == 2
+    assert checked.out.count("WRONG: ") == 3
+    assert f"test_error {values['test_error']} instead of {values['test_error'] / 2}" in " ".join(checked.out.split())
+
+
+def test_check_finds_that_kept_weights_are_gone(standing):
+    for path in Path("results").rglob("weights-*"):
+        path.unlink()
+    checked = standing()
+    assert checked.code == 1
+    assert checked.out.count("WRONG: ") == 1
 
 
 def test_check_finds_weights_that_do_not_give_the_recorded_error(standing):
@@ -211,6 +220,19 @@ def test_check_of_a_page(unwarp):
     assert unwarp(*quick, "--check").code == 0
     page.write_text(page.read_text().replace("0 of 36", "1 of 36"))
     assert unwarp(*quick, "--check").code == 1
+
+
+def test_check_finds_the_pages_of_the_folder_of_documents(unwarp):
+    page = Path("docs/any.md")
+    page.parent.mkdir()
+    page.write_text("<!-- begin: unwarp table 1 quick -->\n<!-- end: unwarp table 1 quick -->\n")
+    quick = ["table", "1", "--budget", "quick"]
+    assert unwarp(*quick, "--no-run", "--docs", page).code == 0
+    assert unwarp(*quick, "--check").out.count("sound: ") == 3
+    page.write_text(page.read_text().replace("0 of 36", "1 of 36"))
+    checked = unwarp(*quick, "--check")
+    assert checked.code == 1
+    assert checked.out.count("WRONG: ") == 1
 
 
 def test_only_runs_can_be_kept(table):

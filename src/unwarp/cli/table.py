@@ -41,7 +41,12 @@ def table(
     ] = None,
     runs: Annotated[Path, typer.Option(help="Folder of checkpoints and logs.")] = Path("runs"),
     results: Annotated[Path, typer.Option(help="Folder of all records and of the table.")] = Path("results"),
-    docs: Annotated[Path | None, typer.Option(help="Markdown page with a section for this table.")] = None,
+    docs: Annotated[
+        Path | None,
+        typer.Option(
+            help="Markdown page with a section for this table. --check alone finds those of docs/ beside results/."
+        ),
+    ] = None,
     no_run: Annotated[bool, typer.Option("--no-run", help="Train nothing: make the table of what has run.")] = False,
     check: Annotated[
         bool,
@@ -129,9 +134,11 @@ def _check(
 ) -> int:
     """Print what the checks find; 1 if something is not as it should be."""
     from unwarp.experiments.table_check import check_files, check_weights
+    from unwarp.experiments.table_markdown import pages_with
 
     wrong = 0
-    files = check_files(chosen, figures, folders.results, section, docs)
+    pages = pages_with(section, folders.results.parent / "docs") if docs is None else [docs]
+    files = check_files(chosen, figures, folders.results, section, pages)
     weights = check_weights(chosen, folders.results, data_dir=folders.data)
     for text, sound in itertools.chain(files, weights):
         console.print(f"{'sound' if sound else 'WRONG'}: {text}")

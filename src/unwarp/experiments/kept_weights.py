@@ -11,10 +11,10 @@ from unwarp.errors import DataError
 from unwarp.experiments.build import build_model, build_test_batches
 from unwarp.experiments.config import ExperimentConfig
 from unwarp.experiments.evaluation import error_rate
-from unwarp.experiments.records import Record
+from unwarp.experiments.records import Record, read_record
 from unwarp.experiments.trained import load_trained
 
-__all__ = ["Card", "Recomputed", "cards", "keep_weights", "recompute"]
+__all__ = ["Card", "Recomputed", "card_file", "cards", "keep_weights", "recompute"]
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,8 @@ def keep_weights(record: Record, checkpoint: Path, results: Path, *, data_dir: P
     """
     trained = load_trained(checkpoint)
     batches = build_test_batches(trained.config.data, data_dir=data_dir)
-    weights = _beside(results / record.file, "safetensors")
+    path = results / card_file(record)
+    weights = path.with_suffix(".safetensors")
     weights.parent.mkdir(parents=True, exist_ok=True)
     require("safetensors.torch", extra="train").save_file(trained.model.state_dict(), weights)
     card = Card(
@@ -90,9 +91,13 @@ def keep_weights(record: Record, checkpoint: Path, results: Path, *, data_dir: P
         commit=record.commit,
         sha256=_digest(weights),
     )
-    path = weights.with_suffix(".json")
     path.write_text(json.dumps(asdict(card), indent=1) + "\n", encoding="utf-8")
     return path
+
+
+def card_file(record: Record) -> Path:
+    """Where the card of a run's kept weights lies in the folder of records."""
+    return record.file.with_name(f"weights-{record.file.name}")
 
 
 def cards(experiment: str, results: Path) -> list[Path]:
@@ -108,9 +113,10 @@ def recompute(path: Path, *, data_dir: Path | None = None) -> Recomputed:
         data_dir: folder of the four MNIST files, else they are downloaded once.
 
     Raises:
-        DataError: the card is none, or the weights are not the ones it describes.
+        DataError: the card is none, or the record beside it or the weights are not the ones it describes.
     """
     card, weights = _read(path), path.with_suffix(".safetensors")
+    _compare(card, path)
     if not weights.is_file() or _digest(weights) != card.sha256:
         raise DataError(f"weights: expected {weights} as {path.name} describes it, found it missing or changed.")
     config = ExperimentConfig.read(card.config)
@@ -119,8 +125,22 @@ def recompute(path: Path, *, data_dir: Path | None = None) -> Recomputed:
     return Recomputed(card, error_rate(model.eval(), build_test_batches(config.data, data_dir=data_dir)))
 
 
-def _beside(record: Path, ending: str) -> Path:
-    return record.with_name(f"weights-{record.stem}.{ending}")
+def _compare(card: Card, path: Path) -> None:
+    """Raise where a card does not say what the record of its run does."""
+    record = read_record(path.with_name(path.name.removeprefix("weights-")))
+    for name, said, recorded in (
+        ("experiment", card.experiment, record.name),
+        ("label", card.label, record.label),
+        ("seed", card.seed, record.seed),
+        ("test_error", card.test_error, record.test_error),
+        ("commit", card.commit, record.commit),
+        ("config", card.config, record.config),
+    ):
+        if said != recorded:
+            raise DataError(
+                f"card: expected {path} to say what the record beside it does, got {name} {said!r:.80} instead of "
+                f"{recorded!r:.80}. Keep the weights again, by --keep."
+            )
 
 
 def _digest(path: Path) -> str:

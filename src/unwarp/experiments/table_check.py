@@ -27,7 +27,7 @@ class Finding(NamedTuple):
 
 
 def check_files(
-    layout: TableLayout, cells: Sequence[TableCell], results: Path, name: str, docs: Path | None
+    layout: TableLayout, cells: Sequence[TableCell], results: Path, name: str, pages: Sequence[Path]
 ) -> Generator[Finding, None, None]:
     """Compare the table's files with the records.
 
@@ -36,18 +36,18 @@ def check_files(
         cells: its figures, from the records.
         results: folder of all records.
         name: of the table's section, see `unwarp.experiments.table_files.section_name`.
-        docs: page with the section, if it is to be checked.
+        pages: with the section.
     """
     for path, expected in table_texts(layout, cells, results, name).items():
         yield _same(str(path), path.read_text(encoding="utf-8") if path.is_file() else None, expected)
-    if docs is not None:
-        pictures = pictures_beside(docs, table_paths(results, name))
+    for page in pages:
+        pictures = pictures_beside(page, table_paths(results, name))
         try:
-            found = section(docs.read_text(encoding="utf-8"), name)
+            found = section(page.read_text(encoding="utf-8"), name)
         except (OSError, DataError) as error:
             yield Finding(str(error), sound=False)
-            return
-        yield _same(f"{docs}, section {name!r}", found.strip(), page_text(layout, cells, pictures, docs).strip())
+            continue
+        yield _same(f"{page}, section {name!r}", found.strip(), page_text(layout, cells, pictures, page).strip())
 
 
 def check_weights(

@@ -9,6 +9,7 @@ from typing import Any
 
 from unwarp.experiments.cells import records_of
 from unwarp.experiments.experiment import choose
+from unwarp.experiments.kept_weights import card_file
 from unwarp.experiments.published import Published, published_error
 from unwarp.experiments.records import Record
 from unwarp.experiments.summary import Summary, summarise
@@ -29,6 +30,7 @@ class TableCell:
         ours: over the runs there are; nothing without a run.
         runs: their figures, by seed.
         records: their files, below the folder of results.
+        weights: files that describe kept weights, below the folder of results.
         figures: what the runs say besides, by name, averaged.
         examples: test images of each run; nothing where runs differ in it.
     """
@@ -40,6 +42,7 @@ class TableCell:
     ours: Summary | None
     runs: list[float]
     records: list[str]
+    weights: list[str]
     figures: dict[str, float]
     examples: int | None
 
@@ -54,7 +57,7 @@ def collect(layout: TableLayout, results: Path, assignments: Sequence[str] = (),
         budget: of the runs.
     """
     return [
-        _cell(layout, row, column, records_of(choose(name, assignments, budget=budget), results), name)
+        _cell(layout, row, column, records_of(choose(name, assignments, budget=budget), results), name, results)
         for row in layout.rows
         for column in layout.columns
         if (name := layout.name(row, column)) is not None
@@ -67,7 +70,7 @@ def table_json(layout: TableLayout, cells: Sequence[TableCell]) -> str:
     return json.dumps(document, indent=1) + "\n"
 
 
-def _cell(layout: TableLayout, row: str, column: str, records: Sequence[Record], name: str) -> TableCell:
+def _cell(layout: TableLayout, row: str, column: str, records: Sequence[Record], name: str, results: Path) -> TableCell:
     errors = [record.test_error for record in records]
     runs = [round(100 - error, 4) for error in errors] if layout.larger_is_better else errors
     counts = {record.test_examples for record in records}
@@ -80,6 +83,7 @@ def _cell(layout: TableLayout, row: str, column: str, records: Sequence[Record],
         ours=summarise(runs, examples=examples) if runs else None,
         runs=runs,
         records=[record.file.as_posix() for record in records],
+        weights=[card_file(record).as_posix() for record in records if (results / card_file(record)).is_file()],
         figures=_averages([record.figures for record in records]),
         examples=examples,
     )

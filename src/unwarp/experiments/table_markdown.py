@@ -8,7 +8,7 @@ from unwarp.experiments.published import published_text
 from unwarp.experiments.table_figures import TableCell
 from unwarp.experiments.tables import TableLayout
 
-__all__ = ["DETAILS", "detail_rows", "overview_rows", "section", "table_markdown", "with_section"]
+__all__ = ["DETAILS", "detail_rows", "overview_rows", "pages_with", "section", "table_markdown", "with_section"]
 
 DETAILS = ("experiment", "published", "ours", "seeds", "spread", "95 % interval")
 _NONE = "–"
@@ -56,6 +56,12 @@ def section(page: str, name: str) -> str:
     if not (found and ended):
         raise DataError(f"docs: expected the lines {begin!r} and {end!r} in the page, found not both. Add them.")
     return inside.strip("\n")
+
+
+def pages_with(name: str, folder: Path) -> list[Path]:
+    """The pages of a folder that have a generated section; none where there is no folder."""
+    begin, _ = _markers(name)
+    return [page for page in sorted(folder.glob("*.md")) if begin in page.read_text(encoding="utf-8")]
 
 
 def with_section(page: Path, name: str, text: str) -> str:
