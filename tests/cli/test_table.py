@@ -165,8 +165,27 @@ def test_samples_are_drawn_of_cells_with_a_transformer(table):
     assert done.code == 0
     (sample,) = Path("results/tables").glob("*-samples/*.png")
     assert sample.stem == "mnist-r-st-cnn-affine"
+    assert "not drawn, no transformer: mnist-r/cnn" in done.out
+    shutil.rmtree("runs")
+    again = table(*ONLY, "--samples", "--no-run")
+    assert "not drawn, no weights of a finished run here: mnist-r/st-cnn-affine" in again.out
     (page,) = Path("results/tables").glob("*.md")
     assert f"]({sample.parent.name}/{sample.name})" in page.read_text()
+
+
+def test_samples_of_a_co_localiser_show_every_digit(unwarp, mnist_folder):
+    settings = [
+        "data.validation=32",
+        "model.width=4",
+        "training.epochs=1",
+        "training.steps=1",
+        "training.precision=float32",
+    ]
+    only = ["--only", "mnist-t84/*", "--data-dir", mnist_folder, "--quiet", "--samples"]
+    done = unwarp("table", "colocalisation", *settings, *only)
+    assert done.code == 0, done.err
+    (sample,) = Path("results/tables").glob("*-samples/*.png")
+    assert sample.stem == "mnist-t84-co-localiser"
 
 
 def test_check_of_a_sound_table(standing):

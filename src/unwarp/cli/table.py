@@ -79,7 +79,9 @@ def table(
     failed = 0 if no_run else _run(console, wanted, folders, jobs=jobs, progress=not quiet)
     _keep(console, keep or [], wanted, folders)
     if samples:
-        write_samples(wanted, folders, table_paths(results, section).samples)
+        drawn = write_samples(wanted, folders, table_paths(results, section).samples)
+        for reason, names in drawn.skipped.items():
+            console.print(f"not drawn, {reason}: {', '.join(names)}")
     figures = collect(chosen, results, assignments, budget=budget)
     _print(console, chosen, figures)
     for path in write_table(chosen, figures, results, section, page=docs):
