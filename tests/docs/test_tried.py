@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from unwarp.experiments.config import ExperimentConfig
+from unwarp.experiments.experiment import choose
+
 ROOT = Path(__file__).parents[2]
 TABLES = {
     "ST-FCN on TC": "mnist-tc/st-fcn-affine",
@@ -21,7 +24,7 @@ def tables() -> dict[str, list[dict[str, str]]]:
     """Experiment -> the rows of its table, by the names of their columns."""
     text = (ROOT / "docs" / "reproduction-trials.md").read_text(encoding="utf-8")
     found = {}
-    for section in text.split("\n## ")[1:]:
+    for section in text.partition("\n## Other runs")[0].split("\n## ")[1:]:
         (block,) = re.findall(r"(?:^\|.*\n)+", section, re.MULTILINE)
         found[TABLES[section.partition("\n")[0]]] = _rows(block)
     assert set(found) == set(TABLES.values())
@@ -73,6 +76,37 @@ def test_every_record_of_the_networks_with_todays_other_settings_is_told():
             today = training.get("regression_lr_scale") == 4.0 and training["localiser_lr_scale"] == 1.0
             if today or experiment.startswith("mnist-addition"):
                 assert path.name.removesuffix("-seed0.json") in told | {"paper"}
+
+
+def others() -> list[dict[str, str]]:
+    text = (ROOT / "docs" / "reproduction-trials.md").read_text(encoding="utf-8")
+    return _rows(text.partition("\n## Other runs")[2].partition("\n\n|")[2].join(("|", "")))
+
+
+@pytest.mark.parametrize("row", others(), ids=lambda row: row["label"].strip("`"))
+def test_other_runs_are_those_of_the_records(row):
+    record = json.loads((ROOT / "results" / row["experiment"] / f"{row['label'].strip('`')}-seed0.json").read_text())
+    assert record["test_error"] == pytest.approx(float(row["test"]), abs=0.005)
+    assert record["validation_error"] == pytest.approx(float(row["validation"]), abs=0.005)
+    told = dict(setting.split("=") for setting in row["other settings"].split(", "))
+    config = ExperimentConfig.read(record["config"]).values()
+    today = choose(row["experiment"]).config.values()
+    changed = {
+        f"{part}.{key}": value
+        for part, values in config.items()
+        for key, value in values.items()
+        if today[part][key] != value
+    }
+    assert told.keys() == changed.keys()
+    assert all(type(value)(told[key]) == value for key, value in changed.items())
+
+
+def test_every_run_is_told():
+    """By its label; runs of a table by the table. A label of seeds after the first may leave out its first word."""
+    text = "".join((ROOT / "docs" / page).read_text() for page in ("reproduction.md", "reproduction-trials.md"))
+    records = (path for path in (ROOT / "results").glob("mnist-*/*/*-seed*.json") if "weights-" not in path.name)
+    labels = {path.stem.rpartition("-seed")[0] for path in records} - {"standard", "paper"}
+    assert [label for label in labels if not re.search(f"`(custom)?{label.removeprefix('custom')}`", text)] == []
 
 
 def bent() -> list[dict[str, str]]:
