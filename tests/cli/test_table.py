@@ -205,6 +205,36 @@ def test_check_finds_a_table_that_the_records_do_not_give(standing):
     assert f"test_error {values['test_error']} instead of {values['test_error'] / 2}" in " ".join(checked.out.split())
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("seed", 7, "seed 7 instead of 0"),
+        ("test_error", 0.25, "test_error 0.25 instead of "),
+        ("test_examples", 1, "test_examples 1 instead of "),
+        ("config", {"training": {"epochs": 9}}, "training.epochs 9 instead of 1"),
+        ("config", [], "expected a file that describes kept weights"),
+    ],
+)
+def test_check_finds_a_card_that_says_what_its_record_does_not(standing, name, value, message):
+    (card,) = Path("results").rglob("weights-*.json")
+    values = json.loads(card.read_text())
+    if name == "config" and value:
+        value = {**values["config"], "training": {**values["config"]["training"], **value["training"]}}
+    card.write_text(json.dumps({**values, name: value}))
+    checked = standing()
+    assert checked.code == 1
+    assert checked.out.count("WRONG: ") == 1
+    assert message in checked.out
+
+
+def test_check_finds_a_table_that_keeps_too_few_weights(unwarp):
+    assert unwarp("table", "1", "--no-run").code == 0
+    checked = unwarp("table", "1", "--check")
+    assert checked.code == 1
+    assert checked.out.count("WRONG: ") == 1
+    assert "expected those of at least 3 runs of '1 standard' in results, found 0" in checked.out
+
+
 def test_check_finds_that_kept_weights_are_gone(standing):
     for path in Path("results").rglob("weights-*"):
         path.unlink()
@@ -241,9 +271,10 @@ def test_check_of_a_page(unwarp):
     assert unwarp(*quick, "--check").code == 1
 
 
-def test_check_finds_the_pages_of_the_folder_of_documents(unwarp):
-    page = Path("docs/any.md")
-    page.parent.mkdir()
+@pytest.mark.parametrize("name", ["any.md", "deep/other.md"])
+def test_check_finds_the_pages_of_the_folder_of_documents(unwarp, name):
+    page = Path("docs", name)
+    page.parent.mkdir(parents=True)
     page.write_text("<!-- begin: unwarp table 1 quick -->\n<!-- end: unwarp table 1 quick -->\n")
     quick = ["table", "1", "--budget", "quick"]
     assert unwarp(*quick, "--no-run", "--docs", page).code == 0

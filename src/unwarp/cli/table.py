@@ -44,13 +44,16 @@ def table(
     docs: Annotated[
         Path | None,
         typer.Option(
-            help="Markdown page with a section for this table. --check alone finds those of docs/ beside results/."
+            help="Markdown page with a section for this table. --check alone finds all in docs/ beside results/."
         ),
     ] = None,
     no_run: Annotated[bool, typer.Option("--no-run", help="Train nothing: make the table of what has run.")] = False,
     check: Annotated[
         bool,
-        typer.Option("--check", help="Change nothing: compute the table from the records and kept weights again."),
+        typer.Option(
+            "--check",
+            help="Change nothing: compare the table and its sections of docs/ with the records and kept weights.",
+        ),
     ] = False,
     keep: Annotated[
         list[str] | None,
@@ -135,14 +138,15 @@ def _check(
     docs: Path | None,
 ) -> int:
     """Print what the checks find; 1 if something is not as it should be."""
-    from unwarp.experiments.table_check import check_files, check_weights
+    from unwarp.experiments.table_check import check_files, check_kept, check_weights
     from unwarp.experiments.table_markdown import pages_with
 
     wrong = 0
     pages = pages_with(section, folders.results.parent / "docs") if docs is None else [docs]
     files = check_files(chosen, figures, folders.results, section, pages)
+    kept = check_kept(chosen, figures, folders.results, section)
     weights = check_weights(chosen, folders.results, data_dir=folders.data)
-    for text, sound in itertools.chain(files, weights):
+    for text, sound in itertools.chain(files, kept, weights):
         console.print(f"{'sound' if sound else 'WRONG'}: {text}")
         wrong += not sound
     return min(wrong, 1)

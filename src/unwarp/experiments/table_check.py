@@ -11,7 +11,7 @@ from unwarp.experiments.table_files import page_text, pictures_beside, table_pat
 from unwarp.experiments.table_markdown import section
 from unwarp.experiments.tables import TableLayout
 
-__all__ = ["Finding", "check_files", "check_weights"]
+__all__ = ["Finding", "check_files", "check_kept", "check_weights"]
 
 
 class Finding(NamedTuple):
@@ -50,10 +50,32 @@ def check_files(
         yield _same(f"{page}, section {name!r}", found.strip(), page_text(layout, cells, pictures, page).strip())
 
 
+def check_kept(
+    layout: TableLayout, cells: Sequence[TableCell], results: Path, name: str
+) -> Generator[Finding, None, None]:
+    """Count the runs whose weights are kept, where the table's definition asks for some.
+
+    Args:
+        layout: the table.
+        cells: its figures, from the records.
+        results: folder of all records.
+        name: of the table's section, see `unwarp.experiments.table_files.section_name`.
+    """
+    found, least = sum(len(cell.weights) for cell in cells), layout.kept.get(name, 0)
+    if found < least:
+        yield Finding(
+            f"kept weights: expected those of at least {least} runs of {name!r} in {results}, found {found}. "
+            "Restore the files weights-*, or keep a run's by --keep EXPERIMENT.",
+            sound=False,
+        )
+    elif least:
+        yield Finding(f"kept weights of {found} runs of {name!r}, of at least {least}", sound=True)
+
+
 def check_weights(
     layout: TableLayout, results: Path, *, data_dir: Path | None = None
 ) -> Generator[Finding, None, None]:
-    """Compute the errors of all kept weights of a table again.
+    """Compare the cards of all kept weights of a table with the records, and compute their errors again.
 
     Args:
         layout: the table.
@@ -69,7 +91,7 @@ def check_weights(
         card = again.card
         yield Finding(
             f"{card.experiment}, seed {card.seed}: {again.error:.2f} % computed again, {card.float32_error:.2f} % "
-            f"recorded in float32, {card.test_error:.2f} % in its training's arithmetic",
+            f"recorded in float32, {card.test_error:.2f} % in its training's arithmetic, as its record says",
             again.agrees,
         )
 

@@ -59,9 +59,9 @@ def section(page: str, name: str) -> str:
 
 
 def pages_with(name: str, folder: Path) -> list[Path]:
-    """The pages of a folder that have a generated section; none where there is no folder."""
+    """The pages in a folder, at any depth, that have a generated section; none where there is no folder."""
     begin, _ = _markers(name)
-    return [page for page in sorted(folder.glob("*.md")) if begin in page.read_text(encoding="utf-8")]
+    return [page for page in sorted(folder.rglob("*.md")) if begin in page.read_text(encoding="utf-8")]
 
 
 def with_section(page: Path, name: str, text: str) -> str:

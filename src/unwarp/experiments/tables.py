@@ -1,6 +1,7 @@
 """The tables of the paper: which experiment stands in which row and column."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from unwarp._checks import nearest_names, option
@@ -21,6 +22,8 @@ class TableLayout:
         without: experiments of the catalogue that would have a cell but have none.
         quantity: what a figure is, with its unit.
         larger_is_better: whether a figure is a share of right answers instead of wrong ones.
+        kept: name of a section, see `unwarp.experiments.table_files.section_name` -> how many of its runs have their
+            weights beside their records, at least; none for the others.
     """
 
     title: str
@@ -29,6 +32,7 @@ class TableLayout:
     without: frozenset[str] = frozenset()
     quantity: str = "test error (%)"
     larger_is_better: bool = False
+    kept: Mapping[str, int] = field(default_factory=dict[str, int])
 
     @property
     def names(self) -> list[str]:
@@ -76,6 +80,7 @@ TABLES: dict[str, TableLayout] = {
         rows=_NETWORKS,
         # The paper gives one ST-FCN and one ST-CNN on TC.
         without=frozenset(f"mnist-tc/st-{kind}-{name}" for kind in ("fcn", "cnn") for name in ("projective", "tps")),
+        kept={"1 standard": 3},
     ),
     "addition": TableLayout(
         "MNIST addition",
