@@ -1,9 +1,15 @@
 """Ways in which spatial transformers are known not to train, each as it happens and as it does not with an aid.
 
 The failures are those that users report of public implementations; docs/how-to/training.md lists them with the aid.
-Failures of samplers and of splines are in test_warp_failures.py. Threads that say no more than that the paper's
-figures are not reached (SpatialTransformerLayer 17 and 18, Pytorch-STN 1) have docs/reproduction.md for an answer.
+Failures of samplers and of splines are in test_warp_failures.py, localisers that stop too early in
+test_stalled_localisers.py. Two threads say that a figure is not reached, and neither tells why. 78 % on birds
+(SpatialTransformerLayer 18) says nothing of the transformer: the paper's network has 82.3 % without one. What its
+repository does tell of birds, a focus that leaves the image, is shown here. More than twice the paper's errors on R
+(SpatialTransformerLayer 17) are those of the networks without a transformer, too. What may be behind them is shown: a
+set that is distorted once and a random regression layer here, plain rectifiers in test_stalled_localisers.py.
 """
+
+import itertools
 
 import pytest
 import torch
@@ -11,7 +17,8 @@ import torch.nn.functional as F
 from torch import nn
 
 import unwarp
-from support.generators import image, smooth_image
+from support.generators import generator
+from support.short_training import error, steps, turned_images
 from unwarp.data.distorted_mnist import FixedBatches, FreshBatches
 from unwarp.data.mnist_subset import subset
 from unwarp.data.tasks import TASKS
@@ -42,25 +49,6 @@ def digits():
     """Digits as users feed them: mean 0, standard deviation 1, so that the background is -0.42 and not 0."""
     chosen = subset("train")[:500]
     return (chosen.images.reshape(-1, 1, 28, 28).float() / 255 - 0.1307) / 0.3081, chosen.labels.long()
-
-
-def steps(count, optimiser, loss):
-    for _ in range(count):
-        optimiser.zero_grad()
-        loss().backward()
-        optimiser.step()
-
-
-def error(logits, labels):
-    return (logits.argmax(1) != labels).float().mean().item()
-
-
-def turned_images(*, count=16, size=16, largest=0.6, waves=2, seed=4):
-    upright = smooth_image((size, size), waves=waves, seed=seed)
-    upright = upright * torch.exp(-unwarp.make_grid((size, size)).square().sum(-1))
-    angles = torch.linspace(-largest, largest, count)[:, None]
-    theta = torch.cat([angles, torch.zeros(count, 2)], 1)
-    return upright, angles, unwarp.warp(upright, theta, "rigid", padding_mode="border")
 
 
 class Scaled(nn.Module):
@@ -121,6 +109,31 @@ def test_a_loss_on_the_distance_from_the_identity_holds_theta(digits):
     assert seen.outside < 0.2
 
 
+def test_a_transformer_where_none_is_needed_costs_nothing_if_it_learns_slowly(digits):
+    """Pytorch-STN 1: CIFAR-10, 78.3 % without and 76.7 % with a transformer. The paper promises nothing for objects
+    that are upright and fill the image, as these digits do.
+    """
+    unseen = subset("test")[:1000]
+    unseen_images = (unseen.images.reshape(-1, 1, 28, 28).float() / 255 - 0.1307) / 0.3081
+    errors = {}
+    for scale in (None, 1.0, 0.01):
+        torch.manual_seed(0)
+        layers = [nn.Flatten(), nn.Linear(784, 64), nn.ReLU(), nn.Linear(64, 10)]
+        transformer = SpatialTransformer(DenseLocaliser(784), "affine", **BACKGROUND)
+        network = nn.Sequential(*layers) if scale is None else nn.Sequential(transformer, *layers)
+        groups = network.parameters() if scale is None else parameter_groups(network, 0.03, scale)
+        optimiser, drawn = torch.optim.SGD(groups, 0.03, momentum=0.9), generator()
+
+        def loss(made=network, drawn=drawn):
+            batch = torch.randint(500, (64,), generator=drawn)
+            return F.cross_entropy(made(digits[0][batch]), digits[1][batch])
+
+        steps(150, optimiser, loss)
+        errors[scale] = error(network(unseen_images), unseen.labels)
+    assert errors[1.0] > errors[None] + 0.03, errors
+    assert errors[0.01] < errors[None] + 0.015, errors
+
+
 def test_images_that_are_not_normalised_learn_more_slowly_or_lose_theta(digits):
     """Bytes throw theta off at once, greys in 0..1 cost points, as on Moodstocks' traffic signs."""
     images, labels = digits
@@ -144,7 +157,7 @@ def test_large_features_throw_theta_off_although_it_starts_at_the_identity(digit
 
 
 def test_random_regression_weights_start_far_from_any_image():
-    """Zero weights and the identity as bias: kevinzakka 10, keras 478, MatConvNet's "very important"."""
+    """Zero weights, the identity as bias: kevinzakka 10, keras 478, SpatialTransformerLayer 17, MatConvNet."""
     errors = {}
     upright, _, turned = turned_images()
     for start in ("random", "identity"):
@@ -174,26 +187,42 @@ def test_a_transformer_off_the_image_comes_back_by_the_penalty_alone(shift):
         torch.testing.assert_close(theta.detach(), torch.tensor(expected), atol=0.01 * weight, rtol=0)
 
 
-def test_zeros_beside_a_normalised_background_are_something_to_look_at(digits):
-    """PyTorch's tutorial, issue 1117: after normalisation black is -0.42, padding is 0, and the transformer zooms out.
+def last_column(images, zoom, options):
+    """What the last column shows, and the gradient of zoom and shift in its sum."""
+    theta = torch.tensor([zoom, 0.0, 0.0]).repeat(len(images), 1).requires_grad_()
+    shown = unwarp.warp(images, theta, "attention", **options)[..., -1]
+    return shown.detach(), torch.autograd.grad(shown.sum(), theta)[0]
 
-    On images without anything in them the frame of zeros is all there is to use.
+
+def test_zeros_beside_a_normalised_background_are_something_to_look_at(digits):
+    """PyTorch's tutorial, issue 1117: after normalisation black is -0.42, padding is 0, and the transformer zooms out
+    of cluttered digits instead of in.
     """
-    blank, seen = torch.full((8, 1, 28, 28), -0.4242), {}
+    upright, black = digits[0][:8], digits[0].min()
+    assert (upright[..., -2:] == black).all()
+    for options, frame in (({}, torch.zeros(())), (BACKGROUND, black)):
+        assert (last_column(upright, 1.5, options)[0] == frame).all()
+        pulled = last_column(upright, 1.0, options)[1].abs()[:, :2]
+        assert pulled.min() > 1 if frame == 0 else pulled.max() == 0
+    cluttered, seen = FixedBatches(subset("train")[:960], TASKS["tc"], batch_size=64, seed=0), {}
+    images = (cluttered.images.float() - 0.1307) / 0.3081
     for name, options in (("zeros", {}), ("background", BACKGROUND)):
         torch.manual_seed(0)
-        transformer = SpatialTransformer(DenseLocaliser(784), "affine", **options)
-        network = nn.Sequential(transformer, nn.Flatten(), nn.Linear(784, 10))
-        optimiser = torch.optim.SGD(network.parameters(), 0.5)
-        steps(100, optimiser, lambda made=network: F.cross_entropy(made(blank), torch.arange(8)))
-        seen[name] = look(transformer.localise(blank), transformer.transform)
-    assert seen["zeros"].zoom > 3
-    assert "background" in signs(seen["zeros"], 0, None, 5)["zoomed out"]
-    assert seen["background"].zoom == 1
-    assert seen["background"].outside == 0
-    warped, theta = transformer(digits[0][:8], return_theta=True)  # where there is something, it is looked at
-    (pull,) = torch.autograd.grad(F.cross_entropy(network[1:](warped), torch.arange(8)), theta)
-    assert pull.flatten(1).norm(dim=1).min() > 0
+        transformer = SpatialTransformer(DenseLocaliser(3600), "attention", **options)
+        network = nn.Sequential(transformer, nn.Flatten(), nn.Linear(3600, 10))
+        optimiser = torch.optim.SGD(parameter_groups(network, 0.1, 0.15))
+        batches = itertools.cycle(zip(images.split(64), cluttered.labels.split(64), strict=True))
+
+        def loss(made=network, batches=batches):
+            batch, labels = next(batches)
+            return F.cross_entropy(made(batch), labels)
+
+        steps(60, optimiser, loss)
+        seen[name] = look(transformer.localise(images), transformer.transform)
+    assert seen["zeros"].zoom > 1.5
+    assert seen["zeros"].outside > 0.6
+    assert seen["background"].zoom < 0.9
+    assert seen["background"].outside < 0.2
 
 
 def followed(width, lr):
@@ -214,45 +243,11 @@ def test_the_usable_rate_falls_with_the_size_of_the_image():
     assert followed(224, 3e-3 * (28 / 224) ** 2) < 0.01
 
 
-def test_scaled_gradients_do_nothing_to_adam_and_groups_do():
-    """Tensorpack's example multiplies the transformer's gradient by 0.1 in front of Adam."""
-    moved = {}
-    for name in ("plain", "scaled gradient", "group"):
-        torch.manual_seed(0)
-        network = nn.Sequential(SpatialTransformer(DenseLocaliser(64), "affine"), nn.Flatten(), nn.Linear(64, 3))
-        scale = 0.1 if name == "group" else 1.0
-        optimiser = torch.optim.Adam(parameter_groups(network, 1e-3, scale))
-        bias = network[0].regression.bias
-        if name == "scaled gradient":
-            bias.register_hook(lambda gradient: 0.1 * gradient)
-        before = bias.detach().clone()
-        steps(5, optimiser, lambda made=network: made(image((8, 8), channels=1)).square().mean())
-        moved[name] = (bias.detach() - before).abs().max().item()
-    assert moved["scaled gradient"] == pytest.approx(moved["plain"], rel=0.02)
-    assert moved["group"] == pytest.approx(0.1 * moved["plain"], rel=0.1)
-
-
-def test_dead_rectifiers_never_wake_up_and_leaky_ones_do():
-    """A localiser that one large step has pushed to zero: errors of twice the paper's, SpatialTransformerLayer 17."""
-    upright, angles, turned = turned_images()
-    spread, norms = {}, {}
-    for slope in (0.0, 0.1):
-        torch.manual_seed(0)
-        localiser = DenseLocaliser(256, widths=(32,), negative_slope=slope)
-        nn.init.constant_(localiser.layers[1].bias, -5.0)
-        transformer = SpatialTransformer(localiser, "rigid", padding_mode="border")
-        optimiser = torch.optim.Adam(parameter_groups(transformer, 3e-3, 1.0, regression_lr_scale=4.0))
-        steps(150, optimiser, lambda made=transformer: F.mse_loss(made(turned), upright.expand_as(turned)))
-        found = transformer.localise(turned)
-        spread[slope] = look(found.detach(), transformer.transform).spread
-        norms[slope] = localiser.layers[1].weight.grad.norm().item()
-    assert spread[0.0] == 0
-    assert norms[0.0] == 0
-    assert (found[:, :1] + angles).abs().max() < 0.1
-
-
 def test_a_set_that_is_distorted_once_is_learned_by_heart():
-    """A fixed file of cluttered digits: 1 % error in training, 4 % in the test, says a public recipe."""
+    """A fixed file of cluttered digits: 1 % error in training, 4 % in the test, says a public recipe.
+
+    SpatialTransformerLayer 17, with errors on R of more than twice the paper's, CNN and FCN among them, may be another.
+    """
     learned, held_out = subset("train")[:400], subset("test")[:400]
     unseen = FixedBatches(held_out, TASKS["r"], batch_size=400, seed=9)
     found = {}

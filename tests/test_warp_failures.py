@@ -8,6 +8,7 @@ import torch.nn.functional as F
 
 import unwarp
 from support.generators import image, smooth_image
+from support.short_training import steps
 from unwarp.nn import DenseLocaliser, SpatialTransformer, bending_energy, folding_penalty
 from unwarp.transforms import Rigid, ThinPlateSpline
 
@@ -18,13 +19,6 @@ def _one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
-
-
-def steps(count, optimiser, loss):
-    for _ in range(count):
-        optimiser.zero_grad()
-        loss().backward()
-        optimiser.step()
 
 
 def copied_sampler(source, grid, reach):
